@@ -1,0 +1,1 @@
+"""Mailing lists: subscriptions, posting, moderation, delivery, bounces."""

@@ -1,0 +1,1 @@
+"""The mail server: addresses, intake, queue, outbound. Knows no app."""

@@ -1,0 +1,21 @@
+"""The tables of the mail server, in the order a message meets them."""
+
+from smtpd.models.domain import Domain
+from smtpd.models.address import Address
+from smtpd.models.message import Message
+from smtpd.models.event import Event
+from smtpd.models.outgoing import Outgoing
+from smtpd.models.delivery import Delivery
+from smtpd.models.destination import Destination
+from smtpd.models.copy import Copy
+
+__all__ = [
+    "Address",
+    "Copy",
+    "Delivery",
+    "Destination",
+    "Domain",
+    "Event",
+    "Message",
+    "Outgoing",
+]

@@ -1,0 +1,24 @@
+"""A next hop and how well it is doing."""
+
+from __future__ import annotations
+
+from django.db import models
+
+
+class Destination(models.Model):
+    """Whom we talk to, and whether to leave them alone for a while."""
+
+    # `relay`, or a domain: what Delivery.destination says.
+    name = models.CharField(max_length=255, unique=True)
+    # No attempt before this time; set after trouble with the host itself.
+    backoff_until = models.DateTimeField(null=True, blank=True)
+    # Failures in a row of the host, not of one recipient.
+    failures = models.PositiveIntegerField(default=0)
+    last_failure_at = models.DateTimeField(null=True, blank=True)
+    last_failure = models.CharField(max_length=500, blank=True)
+
+    class Meta:
+        ordering = ("name",)
+
+    def __str__(self) -> str:
+        return self.name

@@ -1,0 +1,30 @@
+"""A domain whose mail we take."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.db import models
+
+
+class Domain(models.Model):
+    """A hosted domain and the key that signs for it."""
+
+    # A-label, lower case: what stands in envelopes and in DNS.
+    name = models.CharField(max_length=255, unique=True)
+    description = models.CharField(max_length=200, blank=True)
+    # A closed domain keeps its rows and refuses all mail but the postmaster's.
+    is_active = models.BooleanField(default=True)
+    # RFC 6376 3.1: names the public key in DNS, <selector>._domainkey.<name>.
+    dkim_selector = models.CharField(max_length=63, default="folkmoot")
+    # PEM, PKCS 8, RSA-2048 or Ed25519. Empty: mail of this domain is not signed.
+    dkim_key = models.TextField(blank=True)
+    admins = models.ManyToManyField(
+        settings.AUTH_USER_MODEL, blank=True, related_name="domains"
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ("name",)
+
+    def __str__(self) -> str:
+        return self.name

@@ -1,0 +1,67 @@
+"""A message we said 250 to, or wrote ourselves, byte for byte."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Self
+
+from django.db import models
+
+ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+
+
+def make_key() -> str:
+    """A fresh name for a message: what `queued as` says and the log greps."""
+    return "".join(secrets.choice(ALPHABET) for _ in range(12))
+
+
+class MessageQuerySet(models.QuerySet["Message"]):
+    def light(self) -> Self:
+        """Without the bytes: for every page that only names messages."""
+        return self.defer("raw", "trace")
+
+
+class Message(models.Model):
+    """The raw bytes once, the envelope they came in, and who brought them."""
+
+    class Source(models.TextChoices):
+        # Came in over SMTP.
+        SMTP = "smtp", "SMTP"
+        # Written by the site itself: a confirmation, a notice.
+        SITE = "site", "Site"
+
+    key = models.CharField(max_length=16, unique=True, default=make_key)
+    source = models.CharField(max_length=4, choices=Source, default=Source.SMTP)
+    received_at = models.DateTimeField(auto_now_add=True, db_index=True)
+    # The envelope. An empty reverse-path is the null one (RFC 5321 4.5.5).
+    reverse_path = models.CharField(max_length=320, blank=True)
+    # The forward-paths we said 250 to, in the order they came.
+    forward_paths = models.JSONField(default=list)
+    # Read from the header section, for people; never trusted for rights.
+    msg_id = models.CharField(max_length=998, blank=True)
+    subject = models.TextField(blank=True)
+    author = models.CharField(max_length=320, blank=True)
+    # Who brought it.
+    peer = models.GenericIPAddressField(null=True, blank=True)
+    helo = models.CharField(max_length=255, blank=True)
+    # The `with` keyword of our Received field (RFC 3848): ESMTP, ESMTPS...
+    protocol = models.CharField(max_length=16, blank=True)
+    # Asked for with MAIL; the next hop must be able to do the same.
+    needs_8bit = models.BooleanField(default=False)
+    needs_utf8 = models.BooleanField(default=False)
+    size = models.PositiveIntegerField()
+    sha256 = models.CharField(max_length=64)
+    # Where the body begins in raw, behind the empty line.
+    body_at = models.PositiveIntegerField()
+    # Our own Received field, to be put before raw when it goes on.
+    trace = models.BinaryField(default=b"")
+    raw = models.BinaryField()
+
+    objects = MessageQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("-received_at", "-id")
+        indexes = (models.Index(fields=("msg_id",), name="message_by_msg_id"),)
+
+    def __str__(self) -> str:
+        return self.key

@@ -1,0 +1,54 @@
+"""One message on its way out, compiled once for all its recipients."""
+
+from __future__ import annotations
+
+from django.db import models
+
+from smtpd.models.domain import Domain
+from smtpd.models.message import Message
+
+
+class Outgoing(models.Model):
+    """What every copy of one message shares, and where copies differ.
+
+    A copy is head + copy_head + DKIM-Signature + empty line + body. In
+    copy_head each `{token}` becomes the recipient's own unsubscribe token,
+    and in the body the token is inserted at each offset of body_splices.
+    """
+
+    class Lane(models.IntegerChoices):
+        # Somebody is waiting: confirmations, notices, alias mail.
+        FAST = 0, "Fast"
+        # Posts to lists.
+        BULK = 1, "Bulk"
+
+    class Envelope(models.TextChoices):
+        # reverse_path as it stands, for every copy; empty is the null path.
+        FIXED = "fixed", "Fixed"
+        # bounces+<token of the delivery>@reverse_path, each copy its own.
+        VERP = "verp", "VERP"
+
+    message = models.ForeignKey(Message, models.CASCADE, related_name="outgoings")
+    lane = models.PositiveSmallIntegerField(choices=Lane)
+    envelope = models.CharField(max_length=5, choices=Envelope)
+    # A mailbox or nothing when FIXED, a domain when VERP.
+    reverse_path = models.CharField(max_length=320, blank=True)
+    # Whole header fields, each with its CRLF, without the empty line.
+    head = models.BinaryField()
+    # More header fields, with {token} for the recipient's own.
+    copy_head = models.BinaryField(default=b"")
+    # None: the body of the message itself, from its body_at on.
+    body = models.BinaryField(null=True)
+    # Offsets in the body, ascending, where the token is inserted.
+    body_splices = models.JSONField(default=list)
+    needs_8bit = models.BooleanField(default=False)
+    needs_utf8 = models.BooleanField(default=False)
+    # Whose key signs the copies; None: they are not signed.
+    dkim_domain = models.ForeignKey(Domain, models.SET_NULL, null=True, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ("-id",)
+
+    def __str__(self) -> str:
+        return f"{self.message} ({self.get_lane_display()})"
