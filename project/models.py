@@ -10,7 +10,9 @@ from django.db import models
 
 
 class UserManager(BaseUserManager["User"]):
-    def create_user(self, email: str, password: str | None = None, **extra: Any) -> User:
+    def create_user(
+        self, email: str, password: str | None = None, **extra: Any
+    ) -> User:
         """Create a user; without a password only codes and links sign in."""
         user = self.model(email=email.strip().lower(), **extra)
         if password:

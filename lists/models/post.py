@@ -39,9 +39,7 @@ class Post(models.Model):
         State.HELD: frozenset({State.ACCEPTED, State.REJECTED, State.DISCARDED}),
     }
 
-    mailing_list = models.ForeignKey(
-        MailingList, models.CASCADE, related_name="posts"
-    )
+    mailing_list = models.ForeignKey(MailingList, models.CASCADE, related_name="posts")
     message = models.ForeignKey(Message, models.CASCADE, related_name="posts")
     state = models.CharField(max_length=9, choices=State)
     # Why it was held, one sentence each, in the words of a person.

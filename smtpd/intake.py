@@ -1,0 +1,224 @@
+"""Judge, store, commit, promise: what happens at the end of DATA.
+
+One transaction holds the message, what each door makes of it, and the first
+lines of its trace. The 250 is given only after the commit; whatever goes
+wrong before is an exception, and the listener's 451.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from email.utils import format_datetime
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from smtpd import facts as facts_of
+from smtpd import replies, routing
+from smtpd.events import add_event
+from smtpd.facts import Facts
+from smtpd.fields import TooMany
+from smtpd.models import Event, Message
+from smtpd.models.message import make_key
+from smtpd.replies import Reply
+from smtpd.routing import Route
+from smtpd.verdict import Outcome, Verdict
+
+log = logging.getLogger(__name__)
+
+# RFC 5321 6.3: at least 100.
+MAX_HOPS = 100
+
+
+@dataclass
+class Envelope:
+    """What the session learned before DATA."""
+
+    reverse_path: str
+    # What each accepted forward-path resolved to, and how it was written.
+    routes: list[Route] = field(default_factory=list)
+    forward_paths: list[str] = field(default_factory=list)
+    needs_8bit: bool = False
+    needs_utf8: bool = False
+    peer: str = ""
+    helo: str = ""
+    # RFC 3848: SMTP, ESMTP, ESMTPS.
+    protocol: str = "ESMTP"
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A route and what its door said of the message."""
+
+    route: Route
+    verdict: Verdict
+
+    @property
+    def is_taken(self) -> bool:
+        return self.verdict.outcome in (Outcome.ACCEPT, Outcome.HOLD)
+
+
+def accept(envelope: Envelope, raw: bytes) -> Reply:
+    """Judge a message for every recipient and store it; return the reply.
+
+    The message is on stable storage when the reply is positive. Refused by
+    all: nothing is stored. Called twice, it stores twice: the duplicate
+    guard is each door's own (RFC 1047).
+    """
+    try:
+        facts = facts_of.read(raw, reverse_path=envelope.reverse_path)
+    except TooMany:
+        return replies.HEADER_TOO_BIG
+    if len(facts.all("received")) >= MAX_HOPS:
+        log.warning("hops=%d from=%s refused", MAX_HOPS, envelope.peer)
+        return replies.TOO_MANY_HOPS
+    judged = list(_judge(envelope.routes, facts))
+    refusal = _refusal(judged)
+    if refusal is not None:
+        _log_refusal(envelope, facts, refusal)
+        return refusal
+    message = _store(envelope, raw, facts, judged)
+    held = all(row.verdict.outcome is Outcome.HOLD for row in judged if _counts(row))
+    reply = replies.QUEUED_HELD if held else replies.QUEUED
+    return reply.with_text(reply.text.format(key=message.key))
+
+
+def _judge(routes: Sequence[Route], facts: Facts) -> Iterator[Judged]:
+    """Ask each door once, and those behind an alias that accepts.
+
+    A recipient reached twice, by its own address and by an alias, is taken
+    once.
+    """
+    doors = routing.doors()
+    asked: set[tuple[str, str, int]] = set()
+    reached: set[str] = set()
+    waiting = list(routes)
+    while waiting:
+        route = waiting.pop(0)
+        name = (route.door, route.kind, route.target)
+        if name in asked:
+            continue
+        asked.add(name)
+        verdict = doors[route.door].judge(route, facts)
+        fresh = tuple(r for r in route.recipients if r.lower() not in reached)
+        if verdict.outcome is Outcome.ACCEPT:
+            reached.update(recipient.lower() for recipient in fresh)
+            waiting.extend(route.onward)
+        yield Judged(replace(route, recipients=fresh), verdict)
+
+
+def _counts(row: Judged) -> bool:
+    """An alias that only leads to other addresses here has no say of its own."""
+    return not (row.route.onward and not row.route.recipients and row.is_taken)
+
+
+def _refusal(judged: Sequence[Judged]) -> Reply | None:
+    """The reply when nobody takes the message, else None."""
+    counted = [row for row in judged if _counts(row)]
+    refused = [row.verdict for row in counted if row.verdict.reply is not None]
+    if not refused or len(refused) < len(counted):
+        return None
+    return refused[0].reply
+
+
+def _log_refusal(envelope: Envelope, facts: Facts, reply: Reply) -> None:
+    log.info(
+        "refused from=<%s> to=%s peer=%s msg-id=%s reply=%d %s",
+        envelope.reverse_path,
+        ",".join(envelope.forward_paths),
+        envelope.peer,
+        facts.msg_id,
+        reply.code,
+        reply.enhanced,
+    )
+
+
+@transaction.atomic(durable=True)
+def _store(
+    envelope: Envelope, raw: bytes, facts: Facts, judged: Sequence[Judged]
+) -> Message:
+    message = _message(envelope, raw, facts)
+    message.save(force_insert=True)
+    Event.objects.create(message=message, kind="received", text=_received(envelope))
+    for row in judged:
+        _take(row, message, facts)
+    transaction.on_commit(
+        lambda: log.info(
+            "%s stored from=<%s> to=%s size=%d peer=%s msg-id=%s",
+            message.key,
+            message.reverse_path,
+            ",".join(envelope.forward_paths),
+            message.size,
+            envelope.peer,
+            facts.msg_id,
+        )
+    )
+    return message
+
+
+def _take(row: Judged, message: Message, facts: Facts) -> None:
+    """Let the door have it, or note why it does not get it."""
+    if row.is_taken:
+        door = routing.doors()[row.route.door]
+        door.take(row.route, message, facts, row.verdict)
+        return
+    kind = "refused" if row.verdict.outcome is Outcome.REFUSE else "discarded"
+    why = " ".join(row.verdict.reasons) or "no reason given"
+    add_event(message, kind, f"{row.route.forward_path}: {why}")
+
+
+def _message(envelope: Envelope, raw: bytes, facts: Facts) -> Message:
+    message = Message(
+        key=make_key(),
+        reverse_path=envelope.reverse_path,
+        forward_paths=envelope.forward_paths,
+        msg_id=facts.msg_id,
+        subject=facts.subject,
+        author=facts.authors[0][:320] if facts.authors else "",
+        peer=envelope.peer or None,
+        helo=envelope.helo[:255],
+        protocol=envelope.protocol,
+        needs_8bit=envelope.needs_8bit,
+        needs_utf8=envelope.needs_utf8,
+        size=facts.size,
+        sha256=hashlib.sha256(raw).hexdigest(),
+        body_at=facts.body_at,
+        raw=raw,
+    )
+    message.trace = _trace(envelope, message.key)
+    return message
+
+
+def _received(envelope: Envelope) -> str:
+    return (
+        f"From <{envelope.reverse_path}> for {', '.join(envelope.forward_paths)}, "
+        f"brought by {envelope.helo or 'nobody'} [{envelope.peer or 'local'}] "
+        f"with {envelope.protocol}."
+    )
+
+
+_UNSAFE = re.compile(r"[^!-'*-:=?-~]")
+
+
+def _trace(envelope: Envelope, key: str) -> bytes:
+    """Our Received field (RFC 5321 4.4).
+
+    `for` only with one recipient: it would tell Bcc recipients to the others.
+    """
+    helo = _UNSAFE.sub("?", envelope.helo) or "unknown"
+    peer = envelope.peer
+    literal = f"IPv6:{peer}" if ":" in peer else peer
+    source = f"from {helo} ([{literal}])" if peer else f"from {helo}"
+    lines = [
+        f"Received: {source}",
+        f"by {settings.SMTP_HOSTNAME} (Folkmoot) with {envelope.protocol} id {key}",
+    ]
+    if len(envelope.forward_paths) == 1:
+        lines.append(f"for <{envelope.forward_paths[0]}>")
+    stamp = format_datetime(timezone.localtime())
+    return ("\r\n\t".join(lines) + f"; {stamp}\r\n").encode()

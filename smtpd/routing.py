@@ -1,0 +1,184 @@
+"""Which address means what: a URLconf for addresses.
+
+The doors of the apps are named in order by project/mailroutes.py, so that
+nothing here knows an app. The explain tool walks the same steps.
+
+Order (docs/flow.md): signed addresses, exact, exact with tag, tag stripped,
+sub-addresses, 550. An exact hit that takes no mail ends the search.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Protocol, cast
+
+from django.conf import settings
+
+from smtpd import paths, replies
+from smtpd.facts import Facts
+from smtpd.models import Address, Domain, Message
+from smtpd.paths import Path
+from smtpd.replies import Reply
+from smtpd.verdict import Verdict
+
+TAG = "+"
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Where mail to one forward-path goes."""
+
+    # A key of doors().
+    door: str
+    # The door's own word: post, join, bounce, alias...
+    kind: str
+    # What the door routes to, by its own primary key.
+    target: int
+    forward_path: str
+    # Only of an alias: the mailboxes elsewhere that it leads to...
+    recipients: tuple[str, ...] = ()
+    # ...and the local addresses, each with a door of its own.
+    onward: tuple[Route, ...] = ()
+
+
+class Door(Protocol):
+    """What an app's inbound module offers. None means: not mine, ask the next."""
+
+    def signed(self, local_part: str, domain: Domain) -> Route | Reply | None:
+        """A token address of ours; a forged one is a Reply."""
+
+    def route(self, address: Address, forward_path: str) -> Route | Reply | None:
+        """An address row that takes mail."""
+
+    def sub_address(self, local_part: str, domain: Domain) -> Route | Reply | None:
+        """An address without a row that belongs to one: `talk-owner`."""
+
+    def judge(self, route: Route, facts: Facts) -> Verdict:
+        """The verdict on a message; no side effects, may run twice."""
+
+    def take(
+        self, route: Route, message: Message, facts: Facts, verdict: Verdict
+    ) -> None:
+        """Make of the stored message what it is; inside intake's transaction."""
+
+    def failed(self, delivery_ids: Sequence[int]) -> None:
+        """These deliveries failed for good. Telling twice changes nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of a search, for the explain tool."""
+
+    text: str
+    found: bool = False
+
+
+def doors() -> dict[str, Door]:
+    """The doors for mail, in the order they are asked."""
+    return cast("dict[str, Door]", import_module(settings.MAIL_ROUTES).doors)
+
+
+def resolve(path: Path) -> Route | Reply:
+    """Decide one forward-path from the database (RFC 5321 3.3, RCPT)."""
+    return _Search(path).run()
+
+
+def explain(mailbox: str) -> tuple[Route | Reply, list[Step]]:
+    """Say where mail to a mailbox would go, and by which steps.
+
+    Raise paths.BadPath when it is no mailbox at all.
+    """
+    search = _Search(paths.mailbox(mailbox))
+    return search.run(), search.steps
+
+
+class _Search:
+    """One walk through the order above, noting each step."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.local_part = path.local_part.lower()
+        self.steps: list[Step] = []
+
+    def run(self) -> Route | Reply:
+        domain = self._domain()
+        if domain is None:
+            self._note(f"{self.path.domain} is not a domain of this site.")
+            return replies.RELAY_DENIED
+        self._note(f"{domain.name} is a domain of this site.")
+        found = self._signed(domain) or self._exact(domain) or self._sub_address(domain)
+        if found is None:
+            self._note("No address matches.")
+        return found or replies.NO_SUCH_USER
+
+    def _domain(self) -> Domain | None:
+        """A bare <postmaster> is the postmaster of our first domain (4.5.1)."""
+        if not self.path.domain:
+            return Domain.objects.order_by("id").first()
+        return Domain.objects.filter(name=self.path.domain).first()
+
+    def _signed(self, domain: Domain) -> Route | Reply | None:
+        if TAG not in self.local_part:
+            return None
+        for door in doors().values():
+            found = door.signed(self.local_part, domain)
+            if found is not None:
+                self._note("It is a signed address of ours.", found=True)
+                return found
+        return None
+
+    def _exact(self, domain: Domain) -> Route | Reply | None:
+        """The row of the whole local part, else of the one before each tag."""
+        names = [self.local_part]
+        while TAG in names[-1]:
+            names.append(names[-1].rpartition(TAG)[0])
+        rows = {
+            row.local_part: row
+            for row in Address.objects.filter(
+                domain=domain, local_part__in=[name for name in names if name]
+            )
+        }
+        for name in names:
+            if name in rows:
+                row = rows[name]
+                row.domain = domain
+                return self._row(row)
+            self._note(f"There is no address {name}@{domain.name}.")
+        return None
+
+    def _row(self, row: Address) -> Route | Reply:
+        if not self._is_open(row):
+            self._note(f"{row} is disabled or expired: it takes no mail.", found=True)
+            return replies.DISABLED
+        if row.kind == Address.Kind.MOVED:
+            self._note(f"{row} has moved to {row.moved_to}.", found=True)
+            return replies.MOVED
+        for door in doors().values():
+            found = door.route(row, str(self.path))
+            if found is not None:
+                self._note(f"{row} is {_article(row)}.", found=True)
+                return found
+        return replies.NO_SUCH_USER
+
+    def _is_open(self, row: Address) -> bool:
+        """RFC 5321 4.5.1: the postmaster is never switched off."""
+        if row.local_part == "postmaster":
+            return True
+        return row.is_open and row.domain.is_active
+
+    def _sub_address(self, domain: Domain) -> Route | Reply | None:
+        for door in doors().values():
+            found = door.sub_address(self.local_part, domain)
+            if found is not None:
+                self._note("It belongs to an address of ours.", found=True)
+                return found
+        return None
+
+    def _note(self, text: str, *, found: bool = False) -> None:
+        self.steps.append(Step(text, found))
+
+
+def _article(row: Address) -> str:
+    return "a list" if row.kind == Address.Kind.LIST else "an alias"
