@@ -1,0 +1,145 @@
+"""Every sentence we say to another mail server, and nothing but those.
+
+A reply is generic by design: it names the fact the sender can act on, never
+what went wrong inside. RFC 5321 4.2 (codes), RFC 3463 and RFC 5248 (enhanced).
+Texts with {braces} are filled in by the caller with `fill`.
+"""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from dataclasses import dataclass, replace
+
+# RFC 5321 4.5.3.1.5 allows 512 octets with code and CRLF.
+LINE_LENGTH = 480
+_CONTROLS = re.compile(r"[^\x20-\x7e]")
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One answer: `550 5.1.1 There is nobody of that name here`.
+
+    `enhanced` is empty for the greeting, HELO, EHLO and 354 (RFC 2034 3).
+    """
+
+    code: int
+    enhanced: str
+    text: str
+
+    def __bytes__(self) -> bytes:
+        """Return the wire form with its CRLF; each line of text is one line.
+
+        Whatever stands in the text, the result is ASCII without control
+        characters and keeps the length RFC 5321 sets for a line.
+        """
+        lines = [
+            part
+            for line in self.text.split("\n")
+            for part in textwrap.wrap(
+                _CONTROLS.sub("?", line.replace("\r", "")), LINE_LENGTH
+            )
+            or [""]
+        ]
+        marks = ["-"] * (len(lines) - 1) + [" "]
+        enhanced = f"{self.enhanced} " if self.enhanced else ""
+        return "".join(
+            f"{self.code}{mark}{enhanced}{line}\r\n"
+            for mark, line in zip(marks, lines, strict=True)
+        ).encode("ascii")
+
+    def __str__(self) -> str:
+        """Return it as people write it: code, enhanced code, text."""
+        return " ".join(filter(None, (str(self.code), self.enhanced, self.text)))
+
+    def with_text(self, text: str) -> Reply:
+        """Return the same codes with other words."""
+        return replace(self, text=text)
+
+    def fill(self, **words: str | int) -> Reply:
+        """Return it with the {braces} of its text filled in."""
+        return replace(self, text=self.text.format(**words))
+
+    @property
+    def is_positive(self) -> bool:
+        """Whether it grants what was asked for (2xx)."""
+        return 200 <= self.code < 300
+
+
+# --- the session ------------------------------------------------------------
+GREETING = Reply(220, "", "{hostname} ESMTP")
+HELLO = Reply(250, "", "{hostname}")
+OK = Reply(250, "2.0.0", "OK")
+BYE = Reply(221, "2.0.0", "Bye")
+HELP = Reply(214, "2.0.0", "EHLO HELO MAIL RCPT DATA RSET NOOP QUIT VRFY STARTTLS")
+CANNOT_VRFY = Reply(252, "2.0.0", "Cannot VRFY, but will take mail and try")
+READY_FOR_TLS = Reply(220, "2.0.0", "Ready to start TLS")
+NO_TLS = Reply(502, "5.5.1", "TLS is not available here")
+TLS_ALREADY = Reply(503, "5.5.1", "TLS is already active")
+
+# --- what the client did wrong ----------------------------------------------
+UNKNOWN_COMMAND = Reply(500, "5.5.1", "Command not recognised")
+BAD_LINE_END = Reply(500, "5.5.2", "Lines must end with CR LF, and only there")
+LINE_TOO_LONG = Reply(500, "5.5.2", "Command line too long")
+NOT_IMPLEMENTED = Reply(502, "5.5.1", "Command not implemented")
+BAD_ARGUMENT = Reply(501, "5.5.4", "Bad argument")
+HELLO_NEEDS_NAME = Reply(501, "5.5.4", "Your host name is missing")
+BAD_PARAMETER = Reply(501, "5.5.4", "Bad or repeated parameter")
+UNKNOWN_PARAMETER = Reply(555, "5.5.4", "Parameter not recognised")
+HELLO_FIRST = Reply(503, "5.5.1", "Say EHLO first")
+NESTED_MAIL = Reply(503, "5.5.1", "A message is already under way")
+MAIL_FIRST = Reply(503, "5.5.1", "Say MAIL first")
+RCPT_FIRST = Reply(503, "5.5.1", "Say RCPT first")
+NO_RECIPIENTS = Reply(554, "5.5.1", "No valid recipients")
+TOO_MANY_RECIPIENTS = Reply(452, "4.5.3", "Too many recipients")
+
+# --- closing ------------------------------------------------------------------
+TOO_SLOW = Reply(421, "4.4.2", "Timed out, closing")
+SHUTTING_DOWN = Reply(421, "4.3.2", "Shutting down, try again soon")
+TOO_BUSY = Reply(421, "4.3.2", "Too many connections, try again later")
+TOO_MANY_FROM_YOU = Reply(421, "4.7.0", "Too many connections from your address")
+TOO_MANY_ERRORS = Reply(421, "4.7.0", "Too many errors, closing")
+TOO_MUCH_DATA = Reply(421, "4.7.0", "Far over the size limit, closing")
+
+# --- paths --------------------------------------------------------------------
+BAD_SENDER = Reply(501, "5.1.7", "Bad sender address syntax")
+BAD_RECIPIENT = Reply(501, "5.1.3", "Bad recipient address syntax")
+SENDER_NOT_ALLOWED = Reply(553, "5.1.7", "Sender address not allowed")
+RECIPIENT_NOT_ALLOWED = Reply(553, "5.1.3", "Recipient address not allowed")
+NEEDS_SMTPUTF8 = Reply(553, "5.6.7", "Non-ASCII addresses need SMTPUTF8")
+
+# --- MAIL -----------------------------------------------------------------
+SENDER_OK = Reply(250, "2.1.0", "Sender OK")
+DISK_LOW = Reply(452, "4.3.1", "Not enough room now, try again later")
+
+# --- RCPT -----------------------------------------------------------------
+RCPT_OK = Reply(250, "2.1.5", "Recipient OK")
+WILL_FORWARD = Reply(251, "2.1.5", "User not local; will forward to <{mailbox}>")
+NO_SUCH_USER = Reply(550, "5.1.1", "There is no such address here")
+DISABLED = Reply(550, "5.2.1", "This address takes no mail")
+EXPIRED = Reply(550, "5.2.1", "This address has expired")
+MOVED = Reply(550, "5.1.6", "This person has moved and left no address")
+MOVED_TO = Reply(551, "5.1.6", "User not local; please try <{mailbox}>")
+RELAY_DENIED = Reply(550, "5.7.1", "We do not take mail for that domain")
+BAD_TOKEN = Reply(550, "5.7.1", "This address is not valid, or no longer")
+LOOP = Reply(550, "5.4.6", "Mail loop: this message has been here before")
+ALIAS_TOO_WIDE = Reply(550, "5.4.6", "This address leads to itself or too far")
+TEMP_TROUBLE = Reply(451, "4.3.0", "Trouble on our side, try again later (id {id})")
+
+# --- DATA -----------------------------------------------------------------
+GO_AHEAD = Reply(354, "", "End data with <CR><LF>.<CR><LF>")
+QUEUED = Reply(250, "2.0.0", "OK queued as {key}")
+QUEUED_HELD = Reply(250, "2.0.0", "OK queued as {key}, waiting for a moderator")
+TOO_BIG = Reply(552, "5.3.4", "Message too big; the limit is {size} octets")
+BARE_CR_LF = Reply(550, "5.5.2", "Message has a bare CR or LF; lines end with CR LF")
+HAS_NUL = Reply(550, "5.6.0", "Message contains NUL")
+TEXT_LINE_TOO_LONG = Reply(550, "5.6.0", "Message has a line that is too long")
+TOO_MANY_FIELDS = Reply(550, "5.6.0", "Message header is too big")
+TOO_MANY_HOPS = Reply(550, "5.4.6", "Too many hops")
+
+# --- lists ------------------------------------------------------------------
+MEMBERS_ONLY = Reply(550, "5.7.1", "Only subscribers may post to this list. {help}")
+OWNERS_ONLY = Reply(550, "5.7.1", "Only the owners may post to this list. {help}")
+DUPLICATE = Reply(550, "5.7.1", "This list already has this message")
+NO_ROBOTS = Reply(550, "5.7.1", "This list takes no automatic mail")
+NO_NULL_SENDER = Reply(550, "5.7.1", "This list takes no bounces at its own address")
