@@ -73,7 +73,7 @@ def accept(envelope: Envelope, raw: bytes) -> Reply:
     try:
         facts = facts_of.read(raw, reverse_path=envelope.reverse_path)
     except TooMany:
-        return replies.HEADER_TOO_BIG
+        return replies.TOO_MANY_FIELDS
     if len(facts.all("received")) >= MAX_HOPS:
         log.warning("hops=%d from=%s refused", MAX_HOPS, envelope.peer)
         return replies.TOO_MANY_HOPS
@@ -85,7 +85,7 @@ def accept(envelope: Envelope, raw: bytes) -> Reply:
     message = _store(envelope, raw, facts, judged)
     held = all(row.verdict.outcome is Outcome.HOLD for row in judged if _counts(row))
     reply = replies.QUEUED_HELD if held else replies.QUEUED
-    return reply.with_text(reply.text.format(key=message.key))
+    return reply.fill(key=message.key)
 
 
 def _judge(routes: Sequence[Route], facts: Facts) -> Iterator[Judged]:
