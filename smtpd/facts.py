@@ -40,7 +40,7 @@ class Facts:
 def read(raw: bytes, *, reverse_path: str) -> Facts:
     """Read the facts of a message; raise fields.TooMany for a monstrous header."""
     found, body_at = fields.split(raw)
-    values = {}
+    values: dict[str, bytes] = {}
     for field in found:
         values.setdefault(field.name, field.value)
     people = [
