@@ -1,0 +1,87 @@
+"""Where mail goes next, as the settings say."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+
+# The one destination there is as long as all mail goes through a relay.
+RELAY = "relay"
+MAILBOX = "mailbox"
+MX = "mx"
+_SMTP = 25
+_MAX_PORT = 65535
+_RELAY = re.compile(
+    r"(?P<host>[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::(?P<port>[0-9]{1,5}))?"
+)
+
+
+class TLS(StrEnum):
+    """RELAY_TLS: what happens before the first message."""
+
+    NONE = "none"
+    # Encrypted when the server offers it, whoever it is.
+    OPPORTUNISTIC = "opportunistic"
+    # Encrypted with a certificate of that name, or nothing is sent.
+    STARTTLS = "starttls"
+    # TLS from the first byte (RFC 8314 3.3), certificate as above.
+    IMPLICIT = "implicit"
+
+
+@dataclass(frozen=True, slots=True)
+class Hop:
+    """One server to talk to, and what it must be told."""
+
+    host: str
+    port: int = _SMTP
+    # A socket in the file system instead of host and port.
+    unix_path: str = ""
+    tls: TLS = TLS.OPPORTUNISTIC
+    user: str = ""
+    password: str = ""
+    # What EHLO says.
+    helo: str = "localhost"
+
+    def __str__(self) -> str:
+        return self.host if self.unix_path else f"{self.host}:{self.port}"
+
+
+def hop() -> Hop:
+    """The server that takes all our mail; ImproperlyConfigured if unusable."""
+    if settings.RELAY == MX:
+        raise ImproperlyConfigured(
+            "RELAY=mx is not possible yet: name a smarthost, RELAY=host:port"
+        )
+    if settings.RELAY == MAILBOX:
+        path = settings.FOLKMOOT_DATA / "mailbox.sock"
+        return Hop(
+            MAILBOX, unix_path=str(path), tls=TLS.NONE, helo=settings.SMTP_HOSTNAME
+        )
+    host, port = _host_and_port(settings.RELAY)
+    return Hop(
+        host,
+        port,
+        tls=_tls(),
+        user=settings.RELAY_USER,
+        password=settings.RELAY_PASSWORD,
+        helo=settings.SMTP_HOSTNAME,
+    )
+
+
+def _host_and_port(relay: str) -> tuple[str, int]:
+    match = _RELAY.fullmatch(relay)
+    if not match or int(match["port"] or _SMTP) > _MAX_PORT:
+        raise ImproperlyConfigured(f"RELAY={relay!r} is neither mailbox nor host:port")
+    return match["host"].strip("[]"), int(match["port"] or _SMTP)
+
+
+def _tls() -> TLS:
+    try:
+        return TLS(settings.RELAY_TLS)
+    except ValueError as error:
+        names = ", ".join(TLS)
+        raise ImproperlyConfigured(f"RELAY_TLS must be one of {names}") from error

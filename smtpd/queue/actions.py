@@ -1,0 +1,121 @@
+"""The verbs of the queue: put mail in, and what an operator may do to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.db import connection
+from django.db.models import Q, QuerySet
+from django.utils import timezone
+
+from smtpd.models import Delivery, Outgoing
+from smtpd.models.delivery import DeliveryQuerySet
+from smtpd.outbound.relay import RELAY
+from smtpd.queue.nudge import nudge
+from smtpd.queue.tasks import deliver
+
+State = Delivery.State
+
+# Columns in the order of freeze()'s SELECT. What is not named in the query of
+# the caller is the same for all rows.
+_FREEZE = """
+WITH recipients (address, ref, domain) AS ({recipients})
+INSERT INTO smtpd_delivery (
+    outgoing_id, address, ref, destination, lane, state,
+    attempts, claims, ambiguous, next_attempt_at,
+    enhanced, text, host, updated_at
+)
+SELECT %s, address, ref, %s, %s, 'queued', 0, 0, 0, %s, '', '', '', %s
+FROM recipients
+"""
+
+
+def enqueue(outgoing: Outgoing, recipients: Iterable[tuple[str, int | None]]) -> int:
+    """Give each (mailbox, ref) its row in the ledger; return how many.
+
+    A mailbox named twice gets one copy; case makes no difference here. Call
+    it in the transaction that stored the message.
+    """
+    now = timezone.now()
+    once = {address.lower(): (address, ref) for address, ref in recipients}
+    rows = [
+        Delivery(
+            outgoing=outgoing,
+            address=address,
+            ref=ref,
+            destination=RELAY,
+            lane=outgoing.lane,
+            next_attempt_at=now,
+            updated_at=now,
+        )
+        for address, ref in once.values()
+    ]
+    Delivery.objects.bulk_create(rows)
+    if rows:
+        nudge(deliver)
+    return len(rows)
+
+
+def freeze(outgoing: Outgoing, recipients: QuerySet[Any, tuple[str, int, str]]) -> int:
+    """Give every recipient of a query its row, in one statement.
+
+    The query is .values_list(address, ref, domain), each address once. Who
+    joins or leaves afterwards changes nothing for this message.
+    """
+    select, params = recipients.query.sql_with_params()
+    now = connection.ops.adapt_datetimefield_value(timezone.now())
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _FREEZE.format(recipients=select),
+            [*params, outgoing.pk, RELAY, outgoing.lane, now, now],
+        )
+        count = cursor.rowcount
+    if count:
+        nudge(deliver)
+    return count
+
+
+def hold(deliveries: DeliveryQuerySet) -> int:
+    """Stop those that wait, until somebody says retry; return how many.
+
+    A copy that a worker has in its hands at this moment still goes out.
+    """
+    return (
+        _idle(deliveries)
+        .waiting()
+        .update(state=State.HELD, lease=None, updated_at=timezone.now())
+    )
+
+
+def retry(deliveries: DeliveryQuerySet) -> int:
+    """Make them due now, whatever they waited for; return how many.
+
+    Those that were sent or withdrawn stay so.
+    """
+    now = timezone.now()
+    stopped = _idle(deliveries).filter(
+        state__in=(State.QUEUED, State.HELD, State.FAILED, State.QUARANTINED)
+    )
+    count = stopped.update(
+        state=State.QUEUED, claims=0, lease=None, next_attempt_at=now, updated_at=now
+    )
+    if count:
+        nudge(deliver)
+    return count
+
+
+def cancel(deliveries: DeliveryQuerySet) -> int:
+    """Withdraw those that were not sent; return how many.
+
+    A copy that a worker has in its hands at this moment still goes out.
+    """
+    stopped = _idle(deliveries).filter(
+        state__in=(State.QUEUED, State.HELD, State.QUARANTINED)
+    )
+    return stopped.update(state=State.CANCELLED, lease=None, updated_at=timezone.now())
+
+
+def _idle(deliveries: DeliveryQuerySet) -> DeliveryQuerySet:
+    """In no worker's hands: a lease is over when its row is due again."""
+    return deliveries.filter(Q(lease=None) | Q(next_attempt_at__lte=timezone.now()))
