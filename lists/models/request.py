@@ -13,12 +13,16 @@ class Request(models.Model):
     class Kind(models.TextChoices):
         JOIN = "join", "Join"
         LEAVE = "leave", "Leave"
+        # Not a wish: somebody wrote to us and was told how lists work.
+        HELP = "help", "Help"
 
     kind = models.CharField(max_length=5, choices=Kind)
     mailing_list = models.ForeignKey(
         MailingList, models.CASCADE, related_name="requests"
     )
     address = models.CharField(max_length=320)
+    # Lower case, without a plus tag and the dots Gmail ignores: what the
+    # limits on our own mail count.
     folded = models.CharField(max_length=320, db_index=True)
     name = models.CharField(max_length=100, blank=True)
     # Evidence of consent: from where it was asked, and when answered.
@@ -29,6 +33,10 @@ class Request(models.Model):
 
     class Meta:
         ordering = ("-created_at",)
+        # How many one source asked for lately.
+        indexes = (
+            models.Index(fields=("asked_from", "created_at"), name="request_by_source"),
+        )
 
     def __str__(self) -> str:
         return f"{self.kind} {self.mailing_list}: {self.address}"
