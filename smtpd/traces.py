@@ -1,0 +1,73 @@
+"""What became of a message: the one reader behind the page and the command.
+
+For the web page: `find(name)` gives the messages a key or Message-ID names,
+`read_trace(message)` their story. `trace.timeline` is short and whole;
+`trace.page(number)` is one page of the ledger, at most PER_PAGE rows, so a
+post to a hundred thousand is shown at the cost of a post to ten.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.core.paginator import Page, Paginator
+from django.db.models import QuerySet
+
+from smtpd.models import Delivery, Event, Message
+
+PER_PAGE = 50
+# More than this with one Message-ID is somebody's joke.
+MAX_FOUND = 20
+
+
+@dataclass(frozen=True)
+class Trace:
+    """The steps of a message in order, and every recipient's latest reply."""
+
+    message: Message
+    timeline: list[Event]
+    # How many deliveries there are in each state that occurs.
+    states: dict[str, int]
+    # In the order they were queued, their Outgoing beside them, without bytes.
+    deliveries: QuerySet[Delivery]
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether no recipient waits any more."""
+        waiting = {Delivery.State.QUEUED, Delivery.State.HELD}
+        return waiting.isdisjoint(self.states)
+
+    def page(self, number: int | str = 1, *, state: str = "") -> Page[Delivery]:
+        """One page of the ledger; a number out of range gives the nearest page."""
+        rows = self.deliveries.filter(state=state) if state else self.deliveries
+        return Paginator(rows, PER_PAGE).get_page(number)
+
+
+def find(name: str) -> list[Message]:
+    """The messages with this key or Message-ID, the newest first.
+
+    One Message-ID may have come several times: once for each transaction the
+    sender's server made of it. Angle brackets may be left out.
+    """
+    name = name.strip()
+    light = Message.objects.light()
+    if by_key := light.filter(key=name.lower()).first():
+        return [by_key]
+    bare = name.removeprefix("<").removesuffix(">")
+    return list(light.filter(msg_id__in=(bare, f"<{bare}>"))[:MAX_FOUND])
+
+
+def read_trace(message: Message) -> Trace:
+    """Read the story of one message; three statements, pages not counted."""
+    deliveries = (
+        Delivery.objects.filter(outgoing__message=message)
+        .select_related("outgoing")
+        .defer("outgoing__head", "outgoing__copy_head", "outgoing__body")
+        .order_by("id")
+    )
+    return Trace(
+        message=message,
+        timeline=list(message.events.all()),
+        states=Delivery.objects.filter(outgoing__message=message).by_state(),
+        deliveries=deliveries,
+    )
