@@ -1,0 +1,161 @@
+"""Mail's door to the aliases: whom an address stands for, and sending it there.
+
+An alias is expanded once, at RCPT; what it stood for then is what the ledger
+gets (RFC 5321 3.9.1: the envelope's recipient changes, nothing else).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+from aliases.expansion import Unbounded, expand, fold
+from aliases.models import Alias
+from aliases.targets import POSTMASTER, admins_of, open_targets, role_of
+from smtpd import paths, replies
+from smtpd.events import add_event
+from smtpd.facts import Facts
+from smtpd.models import Address, Domain, Message, Outgoing
+from smtpd.paths import Path
+from smtpd.queue.actions import enqueue
+from smtpd.replies import Reply
+from smtpd.routing import Route, resolve
+from smtpd.verdict import ACCEPT, Outcome, Verdict
+
+log = logging.getLogger(__name__)
+
+DOOR = "aliases"
+# target is the alias; or, for a role without a row, its domain.
+ALIAS = "alias"
+
+
+def signed(local_part: str, domain: Domain) -> Route | Reply | None:
+    """Aliases have no token addresses."""
+    return None
+
+
+def route(address: Address, forward_path: str) -> Route | Reply | None:
+    """Expand an alias now, or say why it leads nowhere."""
+    if address.kind != Address.Kind.ALIAS:
+        return None
+    alias = Alias.objects.filter(address=address).first()
+    if alias is None:
+        return None
+    start = Path(address.local_part, address.domain.name)
+    return _route(Route(DOOR, ALIAS, alias.pk, forward_path), start, address.domain)
+
+
+def sub_address(local_part: str, domain: Domain) -> Route | Reply | None:
+    """Postmaster and abuse of a domain that has no rows for them."""
+    role = role_of(local_part)
+    if not role:
+        return None
+    start = Path(role, domain.name)
+    return _route(Route(DOOR, role, domain.pk, str(start)), start, domain)
+
+
+def judge(route: Route, facts: Facts) -> Verdict:
+    """Refuse what has been here before; nothing else is an alias's business."""
+    name = fold(_delivered_to(route))
+    if any(fold(_text(value)) == name for value in facts.all("delivered-to")):
+        return Verdict(
+            Outcome.REFUSE, (f"It has been to {name} before.",), replies.LOOP
+        )
+    return ACCEPT
+
+
+def take(route: Route, message: Message, facts: Facts, verdict: Verdict) -> None:
+    """Queue the message for the addresses elsewhere, one delivery each.
+
+    Byte for byte as it came, our Received and Delivered-To fields before it,
+    so that the author's signature holds; the reverse-path stays the sender's.
+    """
+    name = _delivered_to(route)
+    if not route.recipients:
+        if not route.onward:
+            add_event(message, "kept", f"{name}: nobody is behind it.")
+        return
+    outgoing = Outgoing.objects.create(
+        message=message,
+        lane=Outgoing.Lane.FAST,
+        envelope=Outgoing.Envelope.FIXED,
+        reverse_path=message.reverse_path,
+        head=_head(message, name),
+        needs_8bit=message.needs_8bit,
+        needs_utf8=message.needs_utf8,
+    )
+    count = enqueue(outgoing, [(recipient, None) for recipient in route.recipients])
+    noun = "target" if count == 1 else "targets"
+    add_event(message, "expanded", f"{name}: expanded to {count} {noun}.")
+
+
+def failed(delivery_ids: Sequence[int]) -> None:
+    """An alias keeps no score of its targets: the ledger says it all."""
+
+
+def _route(found: Route, start: Path, domain: Domain) -> Route | Reply:
+    try:
+        leaves = expand(str(start), open_targets)
+    except Unbounded as problem:
+        log.warning("alias=%s unbounded=%s", start, problem)
+        if start.local_part != POSTMASTER:
+            return replies.ALIAS_TOO_WIDE
+        # RFC 5321 4.5.1: the postmaster is reached whatever is wrong.
+        leaves = tuple(admins_of(domain))
+    hosted = _hosted(leaves)
+    onward = _onward(start, [leaf for leaf in leaves if leaf in hosted])
+    elsewhere = tuple(leaf for leaf in leaves if leaf not in hosted)
+    if not elsewhere and not onward and start.local_part != POSTMASTER:
+        return replies.LEADS_NOWHERE
+    return Route(
+        found.door, found.kind, found.target, found.forward_path, elsewhere, onward
+    )
+
+
+def _hosted(leaves: Sequence[str]) -> frozenset[str]:
+    """Those of these addresses whose domain is ours."""
+    domains = {leaf.rpartition("@")[2] for leaf in leaves}
+    ours = set(Domain.objects.filter(name__in=domains).values_list("name", flat=True))
+    return frozenset(leaf for leaf in leaves if leaf.rpartition("@")[2] in ours)
+
+
+def _onward(start: Path, leaves: Sequence[str]) -> tuple[Route, ...]:
+    """Doors of our own that the alias leads to; what takes no mail is left out."""
+    routes = []
+    for leaf in leaves:
+        found = resolve(paths.mailbox(leaf))
+        if isinstance(found, Reply):
+            log.info(
+                "alias=%s left-out=%s reply=%d %s",
+                start,
+                leaf,
+                found.code,
+                found.enhanced,
+            )
+        else:
+            routes.append(found)
+    return tuple(routes)
+
+
+def _delivered_to(route: Route) -> str:
+    """The address that goes into Delivered-To: the row's own, without a tag."""
+    if route.kind != ALIAS:
+        return route.forward_path
+    alias = Alias.objects.select_related("address__domain").filter(pk=route.target)
+    row = alias.first()
+    if row is None:
+        # Deleted since RCPT; the promise made then stands.
+        return route.forward_path
+    return str(Path(row.address.local_part, row.address.domain.name))
+
+
+def _head(message: Message, name: str) -> bytes:
+    """Our trace fields, then the header section as it came."""
+    raw = bytes(message.raw)[: message.body_at]
+    if raw == b"\r\n" or raw.endswith(b"\r\n\r\n"):
+        raw = raw[:-2]
+    return bytes(message.trace) + f"Delivered-To: {name}\r\n".encode() + raw
+
+
+def _text(value: bytes) -> str:
+    return value.decode("utf-8", "replace").strip(" <>")
