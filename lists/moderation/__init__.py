@@ -1,0 +1,1 @@
+"""A moderator decides about a held post; whoever comes second changes nothing."""
