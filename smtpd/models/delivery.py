@@ -78,6 +78,12 @@ class Delivery(models.Model):
                 condition=models.Q(state="queued"),
                 name="delivery_due",
             ),
+            # The sweep looks for failures nobody was told of.
+            models.Index(
+                fields=("updated_at",),
+                condition=models.Q(state="failed"),
+                name="delivery_failed",
+            ),
         )
         constraints = (
             models.CheckConstraint(
