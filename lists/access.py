@@ -7,15 +7,26 @@ A stranger cannot tell a private list from one that does not exist: both are
 from __future__ import annotations
 
 from enum import IntEnum
+from typing import Any, Protocol
 
-from django.contrib.auth.models import AnonymousUser, PermissionsMixin
 from django.db.models import Q, QuerySet
 from django.http import Http404
 
 from lists.models import MailingList, Subscription
 from smtpd.models import Address, Domain
 
-Person = PermissionsMixin | AnonymousUser
+
+class Person(Protocol):
+    """Whoever looks at a page, signed in or not."""
+
+    @property
+    def pk(self) -> Any: ...
+
+    @property
+    def is_superuser(self) -> bool: ...
+
+    @property
+    def is_authenticated(self) -> bool: ...
 
 
 class Role(IntEnum):

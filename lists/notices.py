@@ -9,13 +9,15 @@ mail that a stranger can make us send.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
 from email.utils import formataddr
 
 from django.conf import settings
 from django.core.mail import EmailMessage
 from django.db.models import Q
 from django.template.loader import render_to_string
+from django.utils import timezone
 
 from lists.models import MailingList, MemberImport, Post, Request, Subscription
 from smtpd import tokens
@@ -25,6 +27,7 @@ from smtpd.tokens import Purpose
 GENERATED = "auto-generated"
 REPLIED = "auto-replied"
 SUBJECT_LENGTH = 150
+HELD_AN_HOUR = 20
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
@@ -138,7 +141,15 @@ def post_rejected(post: Post, reason: str) -> None:
 
 
 def post_held(post: Post) -> None:
-    """Tell owners and moderators that a post waits for one of them."""
+    """Tell owners and moderators that a post waits for one of them.
+
+    In a flood they know already: beyond HELD_AN_HOUR nothing more is sent.
+    """
+    lately = post.mailing_list.posts.held().filter(
+        created_at__gt=timezone.now() - timedelta(hours=1)
+    )
+    if lately.count() > HELD_AN_HOUR:
+        return
     context = {
         "post": post,
         "subject": _line(post.subject),
@@ -182,7 +193,7 @@ def _staff(mlist: MailingList) -> list[str]:
     return _addresses(mlist, staff.values_list("subscriber__address", flat=True))
 
 
-def _addresses(mlist: MailingList, found: Sequence[str]) -> list[str]:
+def _addresses(mlist: MailingList, found: Iterable[str]) -> list[str]:
     """A list that lost its people is looked after by its domain's admins."""
     return list(found) or list(
         mlist.address.domain.admins.filter(~Q(email="")).values_list("email", flat=True)
@@ -211,7 +222,7 @@ def _line(text: str) -> str:
 
 
 def _send_staff(
-    name: str, mlist: MailingList, to: Sequence[str], context: dict[str, object]
+    name: str, mlist: MailingList, to: Sequence[str], context: Mapping[str, object]
 ) -> None:
     """One mail each: who else looks after a list is not in it."""
     for address in to:
@@ -222,7 +233,7 @@ def _send(
     name: str,
     mlist: MailingList,
     to: Sequence[str],
-    context: dict[str, object] | dict[str, str],
+    context: Mapping[str, object],
     *,
     sender: str = "",
     auto: str = GENERATED,

@@ -1,0 +1,171 @@
+"""The verbs of mail that came back."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from datetime import timedelta
+
+from django.db import transaction
+from django.utils import timezone
+
+from lists import notices
+from lists.bounces import reports, score
+from lists.bounces.reports import Outcome, Report
+from lists.models import Bounce, Subscription
+from smtpd.events import add_event
+from smtpd.facts import Facts
+from smtpd.models import Delivery, Message
+
+log = logging.getLogger(__name__)
+
+# Results are recorded together up to this many.
+BATCH = 50
+# Owners get so many reports a list and day; more is one trouble, not many.
+REPORTS_A_DAY = 20
+
+
+@transaction.atomic
+def take_report(delivery_id: int, message: Message, facts: Facts) -> None:
+    """Take mail to the bounce address of one delivery.
+
+    The same report any number of times counts once. Mail that is no report is
+    noted and counts nothing. The ledger keeps what the next server said to us:
+    that it took the mail stays true; the trace tells what came back.
+    """
+    delivery = (
+        Delivery.objects.select_related("outgoing__message")
+        .filter(pk=delivery_id)
+        .first()
+    )
+    if delivery is None:
+        log.info("report_ignored delivery=%s message=%s", delivery_id, message.key)
+        return
+    report = reports.read(bytes(message.raw))
+    log.info(
+        "report delivery=%s message=%s outcome=%s code=%s enhanced=%s",
+        delivery_id,
+        message.key,
+        report.outcome.value,
+        report.code,
+        report.enhanced,
+    )
+    if report.outcome is Outcome.PENDING:
+        return
+    kind = _kind(report)
+    text = report.text or facts.subject
+    if kind != Bounce.Kind.UNKNOWN:
+        words = " ".join(filter(None, (_said(report.code, report.enhanced), text)))
+        add_event(
+            delivery.outgoing.message,
+            "bounced",
+            f"{delivery.address}: {words} ({Bounce.Kind(kind).label.lower()})",
+        )
+    _record(delivery, kind, _said(report.code, report.enhanced), text)
+
+
+def record_failures(delivery_ids: Sequence[int]) -> None:
+    """Count deliveries that the queue gave up or the next server refused.
+
+    Safe to be told twice.
+    """
+    for start in range(0, len(delivery_ids), BATCH):
+        ids = delivery_ids[start : start + BATCH]
+        with transaction.atomic():
+            for delivery in Delivery.objects.filter(
+                pk__in=ids, state=Delivery.State.FAILED, ref__isnull=False
+            ).order_by("ref"):
+                kind = score.classify(delivery.code, delivery.enhanced, delivery.text)
+                said = _said(delivery.code, delivery.enhanced)
+                _record(delivery, Bounce.Kind(kind), said, delivery.text)
+
+
+def _kind(report: Report) -> Bounce.Kind:
+    if report.outcome is Outcome.COMPLAINT:
+        return Bounce.Kind.COMPLAINT
+    if report.outcome is Outcome.NONE:
+        return Bounce.Kind.UNKNOWN
+    return Bounce.Kind(score.classify(report.code, report.enhanced, report.text))
+
+
+def _said(code: int | None, enhanced: str) -> str:
+    """`550 5.1.1`, as far as it is known."""
+    return " ".join(filter(None, (str(code or ""), enhanced)))
+
+
+def _record(delivery: Delivery, kind: Bounce.Kind, said: str, text: str) -> None:
+    """Note a bounce unless this delivery has one; then count it."""
+    if delivery.ref is None:
+        return
+    subscription = (
+        Subscription.objects.select_for_update(of=("self",))
+        .select_related("subscriber", "mailing_list__address__domain")
+        .filter(pk=delivery.ref)
+        .first()
+    )
+    if subscription is None:
+        return
+    facts = {"kind": kind, "code": said[:12], "text": text[:500]}
+    bounce, is_new = Bounce.objects.get_or_create(
+        delivery=delivery, defaults={"subscription": subscription, **facts}
+    )
+    if not is_new and not _outweighs(kind, bounce.kind):
+        return
+    if not is_new:
+        Bounce.objects.filter(pk=bounce.pk).update(**facts)
+    if kind == Bounce.Kind.COMPLAINT:
+        _suspend(subscription, kind, said, text)
+    elif kind != Bounce.Kind.UNKNOWN:
+        _count(subscription, kind, said, text)
+
+
+def _outweighs(kind: str, noted: str) -> bool:
+    """A real report follows a vacation notice, a complaint follows anything."""
+    if kind == noted:
+        return False
+    return noted == Bounce.Kind.UNKNOWN or kind == Bounce.Kind.COMPLAINT
+
+
+def _count(subscription: Subscription, kind: Bounce.Kind, said: str, text: str) -> None:
+    """Raise the score, and suspend at the list's limit (0: never)."""
+    before = subscription.bounce_score, subscription.last_bounce_on
+    after = score.count(*before, kind, timezone.localdate())
+    if after == before:
+        return
+    subscription.bounce_score, subscription.last_bounce_on = after
+    subscription.last_bounce = f"{said} {text}".strip()[:500]
+    subscription.save(update_fields=["bounce_score", "last_bounce_on", "last_bounce"])
+    if 0 < subscription.mailing_list.bounce_limit <= subscription.bounce_score:
+        _suspend(subscription, kind, said, text)
+
+
+def _suspend(
+    subscription: Subscription, kind: Bounce.Kind, said: str, text: str
+) -> None:
+    """Stop sending; tell the member unless they complained, and the owners.
+
+    Who is suspended already, by whomever, stays as they are.
+    """
+    if subscription.suspended_by:
+        return
+    now = timezone.now()
+    subscription.suspended_by = Subscription.SuspendedBy.BOUNCES
+    subscription.suspended_at = now
+    subscription.last_bounce = f"{said} {text}".strip()[:500]
+    subscription.save(update_fields=["suspended_by", "suspended_at", "last_bounce"])
+    log.warning(
+        "suspended list=%s subscription=%s kind=%s said=%s",
+        subscription.mailing_list_id,
+        subscription.pk,
+        kind,
+        said,
+    )
+    if kind != Bounce.Kind.COMPLAINT:
+        notices.suspended(subscription)
+    stopped_today = Subscription.objects.filter(
+        mailing_list=subscription.mailing_list_id,
+        suspended_by=Subscription.SuspendedBy.BOUNCES,
+        suspended_at__gt=now - timedelta(days=1),
+    )
+    if stopped_today.count() <= REPORTS_A_DAY:
+        notices.owner_suspended_report(subscription, kind, said, text)
