@@ -1,0 +1,281 @@
+"""One client on a socket: drives a session and keeps its time.
+
+aiosmtpd gives the transport and the TLS plumbing; every word and every timer
+is ours.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from asyncio import StreamReaderProtocol
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from aiosmtpd.smtp import SMTP, TLSSetupException
+
+from smtpd import replies
+from smtpd.listener.policies import Policy
+from smtpd.listener.requests import (
+    Action,
+    Close,
+    Decide,
+    Forget,
+    Keep,
+    More,
+    Phase,
+    Send,
+    StartTLS,
+    Store,
+    Transaction,
+)
+from smtpd.listener.session import Session
+from smtpd.listener.spool import Spool
+from smtpd.listener.threads import trouble
+from smtpd.replies import Reply
+
+if TYPE_CHECKING:
+    from smtpd.listener.server import Listener
+
+log = logging.getLogger(__name__)
+
+CHUNK = 65_536
+# How long we read on for the client to see our last words before a reset.
+LINGER_SECONDS = 2.0
+
+
+class Connection(SMTP):
+    """A connection from accept to close; aiosmtpd calls _handle_client."""
+
+    line_length_limit = CHUNK
+
+    def __init__(self, listener: Listener, policy: Policy) -> None:
+        super().__init__(
+            policy,
+            hostname=listener.hostname,
+            tls_context=listener.tls_context,
+            loop=asyncio.get_running_loop(),
+        )
+        self.listener = listener
+        self.limits = listener.limits
+        self.policy = policy
+        self.peer = ""
+        self.machine = Session(
+            hostname=listener.hostname,
+            limits=listener.limits,
+            has_certificate=listener.tls_context is not None,
+        )
+        self._spool: Spool | None = None
+        # The timer of the read that is going on, and what it waits for.
+        self._timer: asyncio.Timeout | None = None
+        self._more = More(Phase.COMMAND, -1)
+        self._began = 0.0
+        self._octets = 0
+        self._do: dict[type[Action], Callable[[Any], Awaitable[bool]]] = {
+            Send: self._send,
+            More: self._read,
+            Decide: self._decide,
+            Keep: self._keep,
+            Forget: self._forget,
+            Store: self._store,
+            StartTLS: self._start_tls,
+            Close: self._close,
+        }
+
+    # --- what aiosmtpd does otherwise ----------------------------------------
+
+    async def push(self, status: str | bytes) -> None:
+        """Say nothing: the session does the talking."""
+
+    def _timeout_cb(self) -> None:
+        """Do nothing: _read has the timers."""
+
+    def eof_received(self) -> bool:
+        """Let what came before a half-close be answered (no cancelling)."""
+        StreamReaderProtocol.eof_received(self)
+        return not self.machine.commands.is_secure
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """Leave the session to notice: a store that is going on is not cut."""
+        if self._timeout_handle is not None:
+            self._timeout_handle.cancel()
+        if self._original_transport is not None:
+            self._original_transport.close()
+        StreamReaderProtocol.connection_lost(self, error)
+        self.transport = None
+
+    async def _handle_client(self) -> None:
+        """Serve the client from the greeting to the end."""
+        self.peer = _peer(self._writer.get_extra_info("peername"))
+        refusal = self.listener.enter(self)
+        if refusal is not None:
+            log.warning("connection refused peer=%s reply=%s", self.peer, refusal)
+            self._writer.write(bytes(refusal))
+            self._writer.close()
+            return
+        try:
+            await self._serve()
+        finally:
+            self.listener.leave(self)
+            await self._forget()
+            self._hang_up()
+
+    async def _serve(self) -> None:
+        try:
+            while await self._step():
+                pass
+        except (ConnectionError, TimeoutError, TLSSetupException) as error:
+            log.info("connection lost peer=%s error=%r", self.peer, error)
+        except Exception as error:  # noqa: BLE001 - a bug here must not be a 5xx
+            reply = trouble(error, self.peer)
+            self._writer.write(bytes(replies.TEMP_CLOSE.with_text(reply.text)))
+
+    async def _step(self) -> bool:
+        action = self.machine.next()
+        return await self._do[type(action)](action)
+
+    def _hang_up(self) -> None:
+        """Close; a client that does not read our last words is cut off."""
+        transport = self.transport
+        if transport is None:
+            return
+        assert isinstance(transport, asyncio.Transport)
+        transport.close()
+        if transport.get_write_buffer_size():
+            self.loop.call_later(self.limits.write_seconds, transport.abort)
+
+    # --- what the session asks for; each returns whether to go on -------------
+
+    async def _send(self, request: Send) -> bool:
+        self._writer.write(request.data)
+        async with asyncio.timeout(self.limits.write_seconds):
+            await self._writer.drain()
+        return True
+
+    async def _read(self, request: More) -> bool:
+        if self.listener.is_stopping and request.phase is Phase.COMMAND:
+            self.machine.hang_up(replies.SHUTTING_DOWN)
+            return True
+        deadline = self._deadline(request)
+        try:
+            async with asyncio.timeout_at(deadline) as self._timer:
+                data = await self._reader.read(CHUNK)
+        except TimeoutError:
+            self._cut()
+            return True
+        finally:
+            self._timer = None
+        if request.phase is Phase.COMMAND:
+            self.machine.commands.is_full = self.listener.is_full()
+        self._octets += len(data)
+        self.machine.receive(data)
+        return bool(data)
+
+    def _cut(self) -> None:
+        is_ours = self.listener.is_stopping
+        reply = replies.SHUTTING_DOWN if is_ours else replies.TOO_SLOW
+        log.info("cut off peer=%s reply=%s", self.peer, reply)
+        self.machine.hang_up(reply)
+
+    def _deadline(self, request: More) -> float:
+        """When the next octets must have come."""
+        now = self.loop.time()
+        if request != self._more:
+            self._more, self._began, self._octets = request, now, 0
+        limits = self.limits
+        if request.phase is Phase.COMMAND:
+            return self._began + limits.command_seconds
+        return min(
+            now + limits.chunk_seconds,
+            self._began + limits.content_seconds,
+            self._began + limits.rate_grace_seconds + self._octets / limits.rate,
+            self.listener.last_call,
+        )
+
+    def stop(self) -> None:
+        """Say goodbye now, or let the message that is coming in be finished."""
+        if self._timer is None:
+            return
+        if self._more.phase is Phase.COMMAND:
+            self._timer.reschedule(self.loop.time())
+        else:
+            self._timer.reschedule(self._deadline(self._more))
+
+    async def _decide(self, request: Decide) -> bool:
+        work = partial(self.policy.decide, request.path)
+        route: object
+        try:
+            reply, route = await self.listener.threads.run(work, twice=True)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is ours
+            reply, route = trouble(error, self.peer), None
+        if not reply.is_positive:
+            log.info("refused to=<%s> peer=%s reply=%s", request.path, self.peer, reply)
+        self.machine.decided(reply, route)
+        return True
+
+    async def _keep(self, request: Keep) -> bool:
+        try:
+            if self._spool is None:
+                self._spool = Spool(
+                    self.listener.folder, memory=self.limits.spool_memory
+                )
+            self._spool.write(request.data)
+        except OSError as error:
+            self.machine.keep_failed(trouble(error, self.peer))
+        return True
+
+    async def _forget(self, request: Forget | None = None) -> bool:
+        if self._spool is not None:
+            self._spool.close()
+            self._spool = None
+        return True
+
+    async def _store(self, request: Store) -> bool:
+        # Ours no more: the thread reads it, also when the client has gone.
+        spool, self._spool = self._spool, None
+        work = partial(_take, self.policy, request.transaction, self.peer, spool)
+        try:
+            async with self.listener.room_for(spool.size if spool else 0):
+                reply = await self.listener.threads.run(work)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is ours
+            reply = trouble(error, self.peer)
+        self.machine.stored(reply)
+        return True
+
+    async def _start_tls(self, request: StartTLS) -> bool:
+        async with asyncio.timeout(self.limits.handshake_seconds):
+            await self.smtp_STARTTLS("")
+        self.machine.tls_started()
+        return True
+
+    async def _close(self, request: Close) -> bool:
+        """Wait a little: unread octets would reset what we said last."""
+        if self._writer.can_write_eof():
+            with contextlib.suppress(OSError, TimeoutError):
+                self._writer.write_eof()
+                async with asyncio.timeout(LINGER_SECONDS):
+                    while await self._reader.read(CHUNK):
+                        pass
+        return False
+
+
+def _take(
+    policy: Policy, transaction: Transaction, peer: str, spool: Spool | None
+) -> Reply:
+    """In a thread: hand the whole message over and throw the spool away."""
+    if spool is None:
+        return policy.take(transaction, peer, b"")
+    try:
+        raw = spool.read()
+    finally:
+        spool.close()
+    return policy.take(transaction, peer, raw)
+
+
+def _peer(name: object) -> str:
+    """The client's IP address, "" on a unix socket."""
+    if not isinstance(name, tuple):
+        return ""
+    return str(name[0]).removeprefix("::ffff:").partition("%")[0]

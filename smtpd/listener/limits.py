@@ -1,0 +1,52 @@
+"""How much of our time and memory a stranger may use."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Octets, seconds and counts; the tests set them small."""
+
+    # What EHLO announces as SIZE (RFC 1870).
+    message_size: int = 26_214_400
+    # Read to the dot of a message this many times too big, then hang up.
+    drain_factor: int = 2
+    # RFC 5321 4.5.3.1.4 says 512; SMTPUTF8 and long paths need more.
+    command_line: int = 2048
+    # Without a line end in so many octets, it is no SMTP client.
+    command_garbage: int = 1_048_576
+    # RFC 5321 4.5.3.1.6 says 1000; real mail has longer ones.
+    text_line: int = 65_536
+    recipients: int = 1000
+    # Commands we did not understand or that came out of turn.
+    errors: int = 20
+
+    # RFC 5321 4.5.3.2.7: how long we wait for the next whole command.
+    command_seconds: float = 300
+    # RFC 5321 4.5.3.2.5: how long for the next piece of a message...
+    chunk_seconds: float = 180
+    # ...which after a while must come at this rate, octets a second...
+    rate_grace_seconds: float = 60
+    rate: int = 128
+    # ...and be there by then, whatever its size.
+    content_seconds: float = 3600
+    handshake_seconds: float = 30
+    # For the client to read our replies.
+    write_seconds: float = 60
+    # For messages on their way when we are told to stop.
+    grace_seconds: float = 10
+
+    connections: int = 1000
+    # Of one IPv4 address or IPv6 /64; this machine itself is not counted.
+    connections_of_peer: int = 50
+    # Database work at the same time; the pool of connections has 10.
+    threads: int = 8
+    # Content beyond this goes to a file until it is stored...
+    spool_memory: int = 262_144
+    # ...and so many messages beyond this are in memory at the same time.
+    large_message: int = 1_048_576
+    large_at_once: int = 2
+    # No MAIL is taken with less room than this on the disk of the spool.
+    free_space: int = 67_108_864

@@ -1,0 +1,114 @@
+"""All connections of one process: the doors they come in by, and their end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import shutil
+import socket
+import ssl
+from pathlib import Path
+
+from smtpd.listener.connection import Connection
+from smtpd.listener.gate import Gate
+from smtpd.listener.limits import Limits
+from smtpd.listener.policies import Policy
+from smtpd.listener.threads import Threads
+from smtpd.replies import Reply
+
+log = logging.getLogger(__name__)
+
+BACKLOG = 512
+
+
+class Listener:
+    """Made inside a running loop; `listen` for each socket, `stop` once."""
+
+    def __init__(
+        self,
+        *,
+        hostname: str,
+        limits: Limits,
+        folder: Path,
+        tls_context: ssl.SSLContext | None = None,
+    ) -> None:
+        self.hostname = hostname
+        self.limits = limits
+        # Where content is spooled; it must exist.
+        self.folder = folder
+        self.tls_context = tls_context
+        self.threads = Threads(limits.threads)
+        self.is_stopping = False
+        # When the last content must have come in.
+        self.last_call = float("inf")
+        self._gate = Gate(total=limits.connections, of_peer=limits.connections_of_peer)
+        self._large = asyncio.Semaphore(limits.large_at_once)
+        self._servers: list[asyncio.Server] = []
+        self._connections: set[Connection] = set()
+        self._is_empty = asyncio.Event()
+        self._is_empty.set()
+
+    async def listen(self, sock: socket.socket, policy: Policy) -> None:
+        """Accept on a bound socket; what comes in there is the policy's."""
+        loop = asyncio.get_running_loop()
+
+        def connection() -> Connection:
+            return Connection(self, policy)
+
+        if sock.family == socket.AF_UNIX:
+            server = await loop.create_unix_server(
+                connection, sock=sock, backlog=BACKLOG
+            )
+        else:
+            server = await loop.create_server(connection, sock=sock, backlog=BACKLOG)
+        self._servers.append(server)
+
+    def enter(self, connection: Connection) -> Reply | None:
+        """Let a connection in, or say why not."""
+        refusal = self._gate.enter(connection.peer)
+        if refusal is None:
+            self._connections.add(connection)
+            self._is_empty.clear()
+        return refusal
+
+    def leave(self, connection: Connection) -> None:
+        """Forget a connection that was let in."""
+        self._gate.leave(connection.peer)
+        self._connections.discard(connection)
+        if not self._connections:
+            self._is_empty.set()
+
+    def room_for(self, size: int) -> contextlib.AbstractAsyncContextManager[None]:
+        """Wait until a message of this size may be in memory as a whole."""
+        if size <= self.limits.large_message:
+            return contextlib.nullcontext()
+        return self._large
+
+    def is_full(self) -> bool:
+        """Whether the disk of the spool has no room for another message."""
+        try:
+            return shutil.disk_usage(self.folder).free < self.limits.free_space
+        except OSError:
+            return True
+
+    async def stop(self) -> None:
+        """Stop accepting, let messages on their way be finished, then return.
+
+        Idle clients hear 421 at once (RFC 5321 3.8), the others when their
+        message is answered or the grace is over. A commit that has begun is
+        waited for.
+        """
+        self.is_stopping = True
+        grace = self.limits.grace_seconds
+        self.last_call = asyncio.get_running_loop().time() + grace
+        for server in self._servers:
+            server.close()
+        for connection in tuple(self._connections):
+            connection.stop()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(2 * grace):
+                await self._is_empty.wait()
+        if self._connections:
+            log.warning("stopping connections=%d are cut", len(self._connections))
+        await asyncio.to_thread(self.threads.close)

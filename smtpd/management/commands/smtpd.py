@@ -1,0 +1,39 @@
+"""Answer on SMTP_BIND, and on the mailbox socket when RELAY=mailbox."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+
+from smtpd.listener.limits import Limits
+from smtpd.listener.runner import Options, run
+
+
+class Command(BaseCommand):
+    help = "Take mail over SMTP until SIGTERM or SIGINT."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        # aiosmtpd's own log says several lines for each connection.
+        logging.getLogger("mail.log").setLevel(logging.WARNING)
+        keeps = settings.RELAY == "mailbox"
+        wanted = Options(
+            hostname=settings.SMTP_HOSTNAME,
+            bind=settings.SMTP_BIND,
+            spool=settings.FOLKMOOT_DATA / "spool",
+            mailbox=settings.FOLKMOOT_DATA / "mailbox.sock" if keeps else None,
+            tls_cert=settings.TLS_CERT,
+            tls_key=settings.TLS_KEY,
+            limits=Limits(message_size=settings.MAX_MESSAGE_SIZE),
+        )
+        try:
+            asyncio.run(run(wanted, self.say_ready))
+        except (OSError, ValueError) as error:
+            raise CommandError(f"smtpd cannot start: {error}") from error
+
+    def say_ready(self, names: list[str]) -> None:
+        self.stdout.write(f"smtpd ready on {', '.join(names)}")
+        self.stdout.flush()
