@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Sequence
 
+from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 
 from aliases.expansion import Unbounded, find_cycle, fold
@@ -29,6 +30,7 @@ __all__ = [
     "delete",
     "disable",
     "enable",
+    "is_role",
     "parse_targets",
     "provision",
     "update",
@@ -40,16 +42,15 @@ log = logging.getLogger(__name__)
 RESERVED = frozenset({"bounces", "leave", "confirm", "mailer-daemon"})
 
 
-class Refused(ValueError):
-    """What was asked is not possible; the text says why, to a person."""
+class Refused(ValidationError):
+    """What was asked is not possible; its messages say why, to a person."""
 
 
 class BadTargets(Refused):
     """Some lines are not targets."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
-        lines = (f"line {p.number}: {p.line} {p.text}" for p in problems)
-        super().__init__("; ".join(lines))
+        super().__init__([f"Line {p.number}: {p.line} {p.text}." for p in problems])
         self.problems = tuple(problems)
 
 
@@ -117,19 +118,24 @@ def provision(domain: Domain) -> None:
             Alias.objects.create(address=row)
 
 
+def is_role(alias: Alias) -> bool:
+    """Whether it is a postmaster or abuse desk, which every domain keeps."""
+    return alias.address.local_part in ROLES
+
+
 def check_address(address: str) -> tuple[Path, Domain]:
     """Return the parts of an address that can become an alias, or refuse it."""
     try:
         path = paths.mailbox(address.strip().lower())
     except BadPath:
-        raise Refused(f"{address} is not an e-mail address") from None
+        raise Refused(f"{address} is not an e-mail address.") from None
     domain = Domain.objects.filter(name=path.domain).first()
     if domain is None:
-        raise Refused(f"{path.domain} is not a domain of this site")
+        raise Refused(f"{path.domain} is not a domain of this site.")
     if Address.objects.filter(domain=domain, local_part=path.local_part).exists():
-        raise Refused(f"{path} is taken")
+        raise Refused(f"{path} is taken.")
     if path.local_part in RESERVED or _is_spoken_for(path.local_part, domain):
-        raise Refused(f"{path} is reserved")
+        raise Refused(f"{path} is reserved.")
     return path, domain
 
 
@@ -143,16 +149,16 @@ def check_targets(mailbox: str, targets: Iterable[str]) -> list[str]:
     if problems:
         raise BadTargets(problems)
     if not checked and not role_of(mailbox.rpartition("@")[0]):
-        raise Refused("an alias needs at least one target")
+        raise Refused("An alias needs at least one target.")
     if fold(mailbox) in map(fold, checked):
-        raise Refused(f"{mailbox} cannot be its own target")
+        raise Refused(f"{mailbox} cannot be its own target.")
     instead = {fold(mailbox): checked} if checked else {}
     try:
         path = find_cycle(mailbox, lambda level: saved_targets(level, instead))
     except Unbounded as problem:
-        raise Refused(str(problem)) from None
+        raise Refused(f"{problem}.") from None
     if path:
-        raise Refused(f"the targets lead back: {' -> '.join(path)}")
+        raise Refused(f"The targets lead back: {' -> '.join(path)}.")
     return checked
 
 
@@ -173,7 +179,7 @@ def _take_address(domain: Domain, local_part: str) -> Address:
             )
     except IntegrityError:
         # Somebody else was faster since check_address looked.
-        raise Refused(f"{local_part}@{domain} is taken") from None
+        raise Refused(f"{local_part}@{domain} is taken.") from None
 
 
 def _write(alias: Alias, targets: Sequence[str]) -> None:
@@ -190,8 +196,8 @@ def _set_enabled(alias: Alias, *, enabled: bool) -> None:
 
 
 def _refuse_role(alias: Alias, what: str) -> None:
-    if alias.address.local_part in ROLES:
-        raise Refused(f"{alias} cannot be {what}: every domain must have it")
+    if is_role(alias):
+        raise Refused(f"{alias} cannot be {what}: every domain must have it.")
 
 
 def _mailbox(alias: Alias) -> str:

@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.serialization import (
     NoEncryption,
     PrivateFormat,
 )
+from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 
 from smtpd import paths
@@ -23,8 +24,8 @@ RSA_BITS = 2048
 KEY_KINDS = ("rsa", "ed25519", "")
 
 
-class Refused(ValueError):
-    """What was asked is not possible; the text says why, to a person."""
+class Refused(ValidationError):
+    """What was asked is not possible; its messages say why, to a person."""
 
 
 def add_domain(name: str, description: str = "", dkim: str = "rsa") -> Domain:
@@ -42,7 +43,7 @@ def add_domain(name: str, description: str = "", dkim: str = "rsa") -> Domain:
                 name=host, description=description, dkim_key=key
             )
     except IntegrityError:
-        raise Refused(f"{host} is already a domain of this site") from None
+        raise Refused(f"{host} is already a domain of this site.") from None
     log.info("domain=%s added dkim=%s", host, dkim or "none")
     return domain
 
@@ -63,7 +64,7 @@ def renew_key(domain: Domain, selector: str, dkim: str = "rsa") -> None:
     Copies already queued are signed with it too: publish the record first.
     """
     if selector == domain.dkim_selector:
-        raise Refused(f"{selector} is the selector of the key in use")
+        raise Refused(f"{selector} is the selector of the key in use.")
     domain.dkim_selector = check_name(selector)
     domain.dkim_key = make_key(dkim)
     domain.save(update_fields=["dkim_selector", "dkim_key"])
@@ -75,16 +76,16 @@ def check_name(name: str) -> str:
     try:
         host = paths.mailbox(f"postmaster@{name.strip().rstrip('.')}").domain
     except BadPath:
-        raise Refused(f"{name} is not a domain name") from None
+        raise Refused(f"{name} is not a domain name.") from None
     if host.startswith("["):
-        raise Refused(f"{name} is an address, not a domain name")
+        raise Refused(f"{name} is an address, not a domain name.")
     return host
 
 
 def make_key(kind: str) -> str:
     """A fresh private key as PEM (PKCS 8), or nothing for the kind ""."""
     if kind not in KEY_KINDS:
-        raise Refused(f"{kind} is not a kind of key: rsa or ed25519")
+        raise Refused(f"{kind} is not a kind of key: rsa or ed25519.")
     if not kind:
         return ""
     key: rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey

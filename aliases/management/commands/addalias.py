@@ -24,5 +24,5 @@ class Command(BaseCommand):
                 options["address"], options["targets"], options["description"]
             )
         except Refused as problem:
-            raise CommandError(str(problem)) from None
+            raise CommandError(" ".join(problem.messages)) from None
         self.stdout.write(f"{alias}: {alias.targets.count()} targets")

@@ -24,7 +24,7 @@ class Command(BaseCommand):
         try:
             domain = host_domain(options["domain"], options["description"], dkim)
         except Refused as problem:
-            raise CommandError(str(problem)) from None
+            raise CommandError(" ".join(problem.messages)) from None
         self.stdout.write(
             f"{domain} added; `manage.py dnsrecords {domain}` prints what to publish"
         )

@@ -23,7 +23,7 @@ class Command(BaseCommand):
         try:
             name = check_name(options["domain"])
         except Refused as problem:
-            raise CommandError(str(problem)) from None
+            raise CommandError(" ".join(problem.messages)) from None
         domain = Domain.objects.filter(name=name).first()
         if domain is None:
             raise CommandError(f"{name} is not a domain of this site")
