@@ -1,0 +1,258 @@
+"""The mail server for the site's admins: domains to edit, the rest to read.
+
+What happened to mail is a ledger: nobody edits it here, and nobody is shown
+raw bytes. Deliveries can be stopped, retried and withdrawn by the queue's
+verbs. Lists and aliases are made on their own pages, each with its address.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.db.models import Count, QuerySet
+from django.http import HttpRequest
+from unfold.admin import ModelAdmin
+from unfold.widgets import UnfoldAdminSelectWidget
+
+from smtpd.domains import actions as domains
+from smtpd.models import (
+    Address,
+    Copy,
+    Delivery,
+    Destination,
+    Domain,
+    Event,
+    Message,
+    Outgoing,
+)
+from smtpd.models.delivery import DeliveryQuerySet
+from smtpd.queue import actions as queue
+
+
+class ReadOnlyAdmin(ModelAdmin):  # type: ignore[misc] # unfold has no types
+    """Rows that only the mail server writes."""
+
+    list_filter_submit = True
+    show_full_result_count = False
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(
+        self, request: HttpRequest, obj: object | None = None
+    ) -> bool:
+        return False
+
+    def has_delete_permission(
+        self, request: HttpRequest, obj: object | None = None
+    ) -> bool:
+        return False
+
+
+class DomainForm(forms.ModelForm):  # type: ignore[type-arg] # not generic at run time
+    """A domain; its name and key are chosen once, when it is added."""
+
+    dkim = forms.ChoiceField(
+        label="Signing key",
+        choices=(("rsa", "RSA, 2048 bits"), ("ed25519", "Ed25519"), ("", "None")),
+        required=False,
+        widget=UnfoldAdminSelectWidget,
+    )
+
+    class Meta:
+        model = Domain
+        fields = ("name", "description", "is_active", "dkim_selector", "admins")
+
+    def clean_name(self) -> str:
+        return domains.check_name(self.cleaned_data["name"])
+
+
+@admin.register(Domain)
+class DomainAdmin(ModelAdmin):  # type: ignore[misc] # unfold has no types
+    form = DomainForm
+    list_display = ("name", "description", "is_active", "is_signed", "address_count")
+    list_filter = ("is_active",)
+    search_fields = ("name", "description")
+    autocomplete_fields = ("admins",)
+
+    def get_fields(
+        self, request: HttpRequest, obj: Domain | None = None
+    ) -> tuple[str, ...]:
+        fields = ("name", "description", "is_active", "dkim_selector")
+        return (*fields, "is_signed" if obj else "dkim", "admins")
+
+    def get_readonly_fields(
+        self, request: HttpRequest, obj: Domain | None = None
+    ) -> tuple[str, ...]:
+        """A name in use stays; a selector belongs to the published key."""
+        return ("name", "dkim_selector", "is_signed") if obj else ()
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Domain]:
+        rows: QuerySet[Domain] = super().get_queryset(request)
+        return rows.annotate(address_count=Count("addresses"))
+
+    def save_model(
+        self, request: HttpRequest, obj: Domain, form: DomainForm, change: bool
+    ) -> None:
+        if not change:
+            obj.dkim_key = domains.make_key(form.cleaned_data["dkim"])
+        super().save_model(request, obj, form, change)
+
+    def has_delete_permission(
+        self, request: HttpRequest, obj: Domain | None = None
+    ) -> bool:
+        """A domain with addresses is closed, not deleted."""
+        allowed: bool = super().has_delete_permission(request, obj)
+        return allowed and (obj is None or not obj.addresses.exists())
+
+    @admin.display(description="signed", boolean=True)
+    def is_signed(self, domain: Domain) -> bool:
+        return bool(domain.dkim_key)
+
+    @admin.display(description="addresses", ordering="address_count")
+    def address_count(self, domain: Any) -> int:
+        return int(domain.address_count)
+
+
+@admin.register(Address)
+class AddressAdmin(ModelAdmin):  # type: ignore[misc] # unfold has no types
+    """All addresses; only that of a person who has moved is made here."""
+
+    list_display = ("__str__", "kind", "is_enabled", "expires_at", "moved_to")
+    list_filter = ("kind", "is_enabled", "domain")
+    list_select_related = ("domain",)
+    search_fields = ("local_part", "domain__name", "moved_to")
+    fields = ("domain", "local_part", "moved_to", "is_enabled", "expires_at")
+
+    def get_readonly_fields(
+        self, request: HttpRequest, obj: Address | None = None
+    ) -> tuple[str, ...]:
+        if obj is None:
+            return ()
+        fixed = ("domain", "local_part")
+        return fixed if obj.kind == Address.Kind.MOVED else (*fixed, "moved_to")
+
+    def get_form(
+        self, request: HttpRequest, obj: Address | None = None, **kwargs: Any
+    ) -> type[forms.ModelForm[Address]]:
+        form: type[forms.ModelForm[Address]] = super().get_form(request, obj, **kwargs)
+        if "moved_to" in form.base_fields:
+            form.base_fields["moved_to"].required = True
+        return form
+
+    def save_model(
+        self, request: HttpRequest, obj: Address, form: Any, change: bool
+    ) -> None:
+        if not change:
+            obj.kind = Address.Kind.MOVED
+            obj.local_part = obj.local_part.lower()
+        super().save_model(request, obj, form, change)
+
+    def has_delete_permission(
+        self, request: HttpRequest, obj: Address | None = None
+    ) -> bool:
+        """A list or an alias is deleted, and its address goes with it."""
+        allowed: bool = super().has_delete_permission(request, obj)
+        return allowed and (obj is None or obj.kind == Address.Kind.MOVED)
+
+
+@admin.register(Message)
+class MessageAdmin(ReadOnlyAdmin):
+    list_display = ("key", "received_at", "author", "subject", "size", "source")
+    list_filter = ("source", "received_at", "protocol")
+    search_fields = ("key", "=msg_id", "author", "subject", "reverse_path")
+    exclude = ("raw", "trace")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Message]:
+        rows: QuerySet[Message] = super().get_queryset(request)
+        return rows.defer("raw", "trace")
+
+
+@admin.register(Event)
+class EventAdmin(ReadOnlyAdmin):
+    list_display = ("at", "kind", "text", "message")
+    list_filter = ("kind", "at")
+    search_fields = ("=message__key", "text")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Event]:
+        rows: QuerySet[Event] = super().get_queryset(request)
+        return rows.select_related("message").defer("message__raw", "message__trace")
+
+
+@admin.register(Outgoing)
+class OutgoingAdmin(ReadOnlyAdmin):
+    list_display = ("message", "lane", "envelope", "reverse_path", "created_at")
+    list_filter = ("lane", "envelope", "created_at")
+    search_fields = ("=message__key", "reverse_path")
+    exclude = ("head", "copy_head", "body", "body_splices")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Outgoing]:
+        rows: QuerySet[Outgoing] = super().get_queryset(request)
+        return rows.select_related("message").defer(
+            "message__raw", "message__trace", "head", "copy_head", "body"
+        )
+
+
+@admin.register(Delivery)
+class DeliveryAdmin(ReadOnlyAdmin):
+    list_display = (
+        "address",
+        "state",
+        "destination",
+        "lane",
+        "attempts",
+        "code",
+        "text",
+        "updated_at",
+    )
+    list_filter = ("state", "lane", "destination", "updated_at")
+    search_fields = ("address", "=outgoing__message__key", "text")
+    actions = ("hold", "retry", "cancel")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Delivery]:
+        rows: QuerySet[Delivery] = super().get_queryset(request)
+        return rows.select_related("outgoing__message").defer(
+            "outgoing__message__raw",
+            "outgoing__message__trace",
+            "outgoing__head",
+            "outgoing__copy_head",
+            "outgoing__body",
+        )
+
+    def has_operate_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("smtpd.change_delivery")
+
+    @admin.action(description="Hold", permissions=["operate"])
+    def hold(self, request: HttpRequest, queryset: DeliveryQuerySet) -> None:
+        self._report(request, "held", queue.hold(queryset))
+
+    @admin.action(description="Retry now", permissions=["operate"])
+    def retry(self, request: HttpRequest, queryset: DeliveryQuerySet) -> None:
+        self._report(request, "due again", queue.retry(queryset))
+
+    @admin.action(description="Cancel", permissions=["operate"])
+    def cancel(self, request: HttpRequest, queryset: DeliveryQuerySet) -> None:
+        self._report(request, "cancelled", queue.cancel(queryset))
+
+    def _report(self, request: HttpRequest, what: str, count: int) -> None:
+        self.message_user(request, f"Deliveries {what}: {count}.")
+
+
+@admin.register(Destination)
+class DestinationAdmin(ReadOnlyAdmin):
+    list_display = ("name", "backoff_until", "failures", "last_failure_at")
+    search_fields = ("name", "last_failure")
+
+
+@admin.register(Copy)
+class CopyAdmin(ReadOnlyAdmin):
+    list_display = ("forward_path", "subject", "author", "size", "received_at")
+    list_filter = ("received_at",)
+    search_fields = ("forward_path", "subject", "author")
+    exclude = ("raw",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Copy]:
+        rows: QuerySet[Copy] = super().get_queryset(request)
+        return rows.defer("raw")
