@@ -1,5 +1,4 @@
-"""Settings, routes and the user: what ties the rooms together."""
+"""Settings, routes and the user: what ties the rooms together.
 
-from project.celery import app as celery_app
-
-__all__ = ["celery_app"]
+Nothing is imported here: the supervisor lives in this package and must stay small.
+"""

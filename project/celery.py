@@ -8,4 +8,4 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
 
 app = Celery("project")
 app.config_from_object("django.conf:settings", namespace="CELERY")
-app.autodiscover_tasks(["smtpd.queue", "lists"])
+app.autodiscover_tasks(["project", "smtpd.queue", "lists"])

@@ -9,7 +9,8 @@ import os
 import secrets
 import socket
 from pathlib import Path
-from urllib.parse import urlsplit
+from typing import Any
+from urllib.parse import quote, urlsplit
 
 import environ
 
@@ -24,6 +25,8 @@ SUBMISSION_BIND = env.str("SUBMISSION_BIND", "")
 LMTP_BIND = env.str("LMTP_BIND", "")
 BASE_URL = env.str("BASE_URL", f"http://{WEB_BIND}").rstrip("/")
 SMTP_HOSTNAME = env.str("SMTP_HOSTNAME", "") or socket.getfqdn()
+# Processes that serve pages; each has four threads.
+WEB_PROCESSES = env.int("WEB_PROCESSES", 1)
 
 
 def _secret_key() -> str:
@@ -45,6 +48,7 @@ def _secret_key() -> str:
 
 SECRET_KEY = env.str("SECRET_KEY", "") or _secret_key()
 DEBUG = env.bool("DEBUG", False)
+SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[urlsplit(BASE_URL).hostname or "*"])
 
 # --- mail -------------------------------------------------------------------
@@ -70,6 +74,10 @@ WORKERS = env.int("WORKERS", os.cpu_count() or 1)
 # The doors for mail, in the order they are asked; see project/mailroutes.py.
 MAIL_ROUTES = "project.mailroutes"
 EMAIL_BACKEND = "smtpd.queue.mail.EmailBackend"
+DEFAULT_FROM_EMAIL = env.str(
+    "DEFAULT_FROM_EMAIL", f"Folkmoot <postmaster@{SMTP_HOSTNAME}>"
+)
+SERVER_EMAIL = DEFAULT_FROM_EMAIL
 
 # --- database ---------------------------------------------------------------
 DATABASES = {
@@ -97,9 +105,8 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- broker -----------------------------------------------------------------
 EMBEDDED_BROKER = FOLKMOOT_DATA / "valkey.sock"
-BROKER_URL = env.str(
-    "BROKER_URL", f"redis+socket://{EMBEDDED_BROKER}?virtual_host=0"
-)
+_embedded_path = quote(str(EMBEDDED_BROKER))
+BROKER_URL = env.str("BROKER_URL", f"redis+socket://{_embedded_path}?virtual_host=0")
 CELERY_BROKER_URL = BROKER_URL
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = False
@@ -122,9 +129,40 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
 }
 CELERY_BEAT_SCHEDULE = {
     # Both find what a lost nudge left behind: due deliveries; posts, imports.
-    "sweep-queue": {"task": "smtpd.queue.tasks.sweep", "schedule": 5.0},
-    "sweep-lists": {"task": "lists.tasks.sweep", "schedule": 5.0},
+    # A message nobody took within its period is dropped: a new one is there.
+    "sweep-queue": {
+        "task": "smtpd.queue.tasks.sweep",
+        "schedule": 5.0,
+        "options": {"expires": 5.0},
+    },
+    "sweep-lists": {
+        "task": "lists.tasks.sweep",
+        "schedule": 5.0,
+        "options": {"expires": 5.0},
+    },
+    # Leaves the time in the cache for /healthz.
+    "beat": {
+        "task": "project.tasks.beat",
+        "schedule": 15.0,
+        "options": {"expires": 15.0},
+    },
 }
+
+
+def _cache(broker: str) -> dict[str, Any]:
+    """The broker's Redis, database 1: a rate limit counts in all processes."""
+    backend = "django.core.cache.backends.redis.RedisCache"
+    parts = urlsplit(broker)
+    if parts.scheme == "redis+socket":
+        return {"BACKEND": backend, "LOCATION": f"unix://{parts.path}?db=1"}
+    if parts.scheme in {"redis", "rediss"}:
+        return {"BACKEND": backend, "LOCATION": parts._replace(path="/1").geturl()}
+    return {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
+
+
+# Two sites on one Redis differ in the broker's database number.
+_site = f"folkmoot{urlsplit(BROKER_URL).path}"
+CACHES = {"default": {**_cache(BROKER_URL), "KEY_PREFIX": _site}}
 
 # --- Django -----------------------------------------------------------------
 INSTALLED_APPS = [
@@ -140,6 +178,9 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "whitenoise.runserver_nostatic",
     "django.contrib.staticfiles",
+    # For FORM_RENDERER: the templates of Django's own widgets.
+    "django.forms",
+    "django.contrib.humanize",
     "allauth",
     "allauth.account",
     "django_htmx",
@@ -148,6 +189,7 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
+    "project.security.content_security_policy",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -170,10 +212,12 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "project.navigation.navigation",
             ],
         },
     },
 ]
+FORM_RENDERER = "project.forms.Renderer"
 AUTH_USER_MODEL = "project.User"
 AUTHENTICATION_BACKENDS = [
     "django.contrib.auth.backends.ModelBackend",
@@ -185,12 +229,40 @@ LANGUAGE_CODE = "en"
 STATIC_URL = "static/"
 STATIC_ROOT = FOLKMOOT_DATA / "static"
 STATICFILES_DIRS = [BASE_DIR / "project" / "static"]
-LOGIN_URL = "account_login"
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        "BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"
+    },
+}
+
+# --- people -----------------------------------------------------------------
+LOGIN_URL = "account_request_login_code"
 LOGIN_REDIRECT_URL = "/"
+ACCOUNT_ADAPTER = "project.accounts.Adapter"
+ACCOUNT_FORMS = {"request_login_code": "project.accounts.AskForCodeForm"}
+ACCOUNT_USER_MODEL_USERNAME_FIELD = None
+ACCOUNT_LOGIN_METHODS = {"email"}
+ACCOUNT_SIGNUP_FIELDS = ["email*"]
+ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_LOGIN_BY_CODE_ENABLED = True
+ACCOUNT_LOGIN_BY_CODE_TIMEOUT = 900
+ACCOUNT_LOGOUT_REDIRECT_URL = "/"
+ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
+# An unknown address sees the same page and gets no mail: whoever types it may
+# not be its owner.
+ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS = False
+# Proxies before us whose X-Forwarded-For is believed; with too few all people
+# behind them share one rate limit.
+ALLAUTH_TRUSTED_PROXY_COUNT = env.int("TRUSTED_PROXIES", 0)
 CSRF_TRUSTED_ORIGINS = [BASE_URL]
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = BASE_URL.startswith("https:")
+if ALLAUTH_TRUSTED_PROXY_COUNT:
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
+# Said by project/checks.py in our words, or the proxy's business (HSTS, redirect).
+SILENCED_SYSTEM_CHECKS = [f"security.W{n:03}" for n in (4, 8, 9, 12, 16, 18, 20)]
 
 LOGGING = {
     "version": 1,

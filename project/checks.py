@@ -1,0 +1,204 @@
+"""Mistakes in the configuration, each in one line that says what to do.
+
+Errors are about a site that would lose mail or not start: `up` refuses. The
+rest are warnings of `manage.py check --deploy`.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterable
+from typing import Any
+from urllib.parse import urlsplit
+
+import redis
+from django.conf import settings
+from django.core import checks
+from django.db import Error as DatabaseError
+from django.db import connection
+
+from project import binds
+from project.supervisor.broker import LONGEST_SOCKET_PATH
+
+TAG = "folkmoot"
+_LOCAL = {"localhost", "127.0.0.1", "::1", None}
+
+
+def is_local() -> bool:
+    """Tell whether only this machine is meant to reach the site."""
+    host = urlsplit(settings.BASE_URL).hostname
+    return host in _LOCAL or str(host).endswith(".localhost")
+
+
+def check_binds(**_: Any) -> Iterable[checks.CheckMessage]:
+    """Each place to listen at is host:port."""
+    for name in ("WEB_BIND", "SMTP_BIND", "SUBMISSION_BIND", "LMTP_BIND"):
+        bind = getattr(settings, name)
+        try:
+            if bind:
+                binds.split(bind)
+        except ValueError as error:
+            yield checks.Error(f"{name}: {error}.", id="folkmoot.E001")
+
+
+def check_relay(**_: Any) -> Iterable[checks.CheckMessage]:
+    """RELAY is one of its three forms, and RELAY_TLS one of its four."""
+    if settings.RELAY not in {"mailbox", "mx"}:
+        try:
+            host, port = binds.split(settings.RELAY)
+        except ValueError:
+            host, port = "", 0
+        if not host or not port:
+            yield checks.Error(
+                f"RELAY: {settings.RELAY!r} is none of mailbox, mx, host:port.",
+                id="folkmoot.E002",
+            )
+    if settings.RELAY_TLS not in {"none", "opportunistic", "starttls", "implicit"}:
+        yield checks.Error(
+            f"RELAY_TLS: {settings.RELAY_TLS!r} is none of none, opportunistic,"
+            " starttls, implicit.",
+            id="folkmoot.E003",
+        )
+
+
+def check_tls(**_: Any) -> Iterable[checks.CheckMessage]:
+    """A certificate needs its key, and both can be read."""
+    files = {"TLS_CERT": settings.TLS_CERT, "TLS_KEY": settings.TLS_KEY}
+    if len({bool(path) for path in files.values()}) > 1:
+        yield checks.Error(
+            "TLS_CERT and TLS_KEY: set both or none.", id="folkmoot.E004"
+        )
+    for name, path in files.items():
+        if path and not os.access(path, os.R_OK):
+            yield checks.Error(f"{name}: cannot read {path}.", id="folkmoot.E004")
+
+
+def check_data(**_: Any) -> Iterable[checks.CheckMessage]:
+    """The data folder takes files, and a socket if the broker is ours."""
+    folder = settings.FOLKMOOT_DATA
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        yield checks.Error(
+            f"FOLKMOOT_DATA: cannot write to {folder} ({error.strerror}); give it to"
+            " the user that runs the site.",
+            id="folkmoot.E005",
+        )
+    too_long = len(os.fsencode(settings.EMBEDDED_BROKER)) > LONGEST_SOCKET_PATH
+    if too_long and str(settings.BROKER_URL).startswith("redis+socket:"):
+        yield checks.Error(
+            f"FOLKMOOT_DATA: the path of {settings.EMBEDDED_BROKER.name} in it is longer"
+            f" than {LONGEST_SOCKET_PATH} bytes; move the folder or set BROKER_URL.",
+            id="folkmoot.E006",
+        )
+
+
+def check_database(**_: Any) -> Iterable[checks.CheckMessage]:
+    """The database answers, and a commit is on the disk when it returns."""
+    try:
+        connection.ensure_connection()
+    except DatabaseError as error:
+        reason = str(error).strip().splitlines()[0]
+        yield checks.Error(
+            f"DATABASE_URL: no connection ({reason}).", id="folkmoot.E007"
+        )
+        return
+    if connection.vendor == "postgresql":
+        yield from _check_postgresql()
+
+
+def _check_postgresql() -> Iterable[checks.CheckMessage]:
+    for name in ("fsync", "synchronous_commit"):
+        with connection.cursor() as cursor:
+            cursor.execute(f"SHOW {name}")
+            (value,) = cursor.fetchone()
+        if value == "off":
+            yield checks.Error(
+                f"PostgreSQL: {name} is off, so mail answered with 250 can be lost;"
+                f" set {name} = on.",
+                id="folkmoot.E008",
+            )
+
+
+def _redis_url() -> str:
+    location: str = settings.CACHES["default"].get("LOCATION", "")
+    return location if "redis" in settings.CACHES["default"]["BACKEND"] else ""
+
+
+def check_broker(**_: Any) -> Iterable[checks.CheckMessage]:
+    """The broker answers and never throws a task away to save memory."""
+    url = _redis_url()
+    if not url or url.startswith("unix:"):
+        # The embedded one is started with the right options.
+        return
+    try:
+        with redis.Redis.from_url(url, socket_timeout=5, db=0) as client:
+            policy = client.info("memory").get("maxmemory_policy")
+    except (redis.RedisError, OSError) as error:
+        yield checks.Error(f"BROKER_URL: no answer ({error}).", id="folkmoot.E009")
+        return
+    if policy not in {None, "noeviction"}:
+        yield checks.Error(
+            f"Redis: maxmemory-policy is {policy}; set it to noeviction, or tasks"
+            " vanish when memory is short.",
+            id="folkmoot.E010",
+        )
+
+
+def check_secret(**_: Any) -> Iterable[checks.CheckMessage]:
+    """Nobody can guess the key that signs unsubscribe links and sessions."""
+    key = settings.SECRET_KEY
+    if len(key) < 32 or len(set(key)) < 10:
+        yield checks.Warning(
+            "SECRET_KEY: shorter than 32 characters or too regular; unset it to have"
+            " one made in FOLKMOOT_DATA, or set a random one.",
+            id="folkmoot.W001",
+        )
+
+
+def check_web(**_: Any) -> Iterable[checks.CheckMessage]:
+    """Pages do not show their insides, and travel encrypted."""
+    if settings.DEBUG:
+        yield checks.Warning(
+            "DEBUG: is on and shows settings to strangers; unset it.",
+            id="folkmoot.W002",
+        )
+    if not settings.BASE_URL.startswith("https:"):
+        yield checks.Warning(
+            f"BASE_URL: {settings.BASE_URL} is not https; mail programs refuse one-click"
+            " unsubscribe over http (RFC 8058). Set the public https address.",
+            id="folkmoot.W003",
+        )
+    if "*" in settings.ALLOWED_HOSTS:
+        yield checks.Warning(
+            "ALLOWED_HOSTS: is *; name the hosts, or unset it to take BASE_URL's.",
+            id="folkmoot.W004",
+        )
+
+
+def check_scale(**_: Any) -> Iterable[checks.CheckMessage]:
+    """Several machines cannot share a SQLite file."""
+    broker = urlsplit(settings.BROKER_URL)
+    is_far = broker.scheme in {"redis", "rediss"} and broker.hostname not in _LOCAL
+    if connection.vendor == "sqlite" and is_far:
+        yield checks.Warning(
+            "DATABASE_URL: SQLite with a broker on another machine; several machines"
+            " need PostgreSQL.",
+            id="folkmoot.W005",
+        )
+
+
+def register() -> None:
+    """Tell Django; called once when the app is ready."""
+    for always in (check_binds, check_relay, check_tls, check_data):
+        checks.register(always, TAG)
+    for deploy in (check_database, check_broker, check_secret, check_web, check_scale):
+        checks.register(deploy, TAG, deploy=True)
+
+
+def at_start() -> list[checks.CheckMessage]:
+    """Run all of ours; a local site is not told about https and the like."""
+    found = checks.run_checks(tags=[TAG], include_deployment_checks=True)
+    return [m for m in found if m.level >= checks.ERROR or not is_local()]

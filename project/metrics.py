@@ -1,0 +1,78 @@
+"""Numbers for Prometheus, read from the database at each scrape.
+
+One scrape is right whatever the number of processes, because none of them
+counts anything itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from django.db.models import Count, Min
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.core import CollectorRegistry, GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from lists.models import MailingList, Post, Subscription
+from project.health import look
+from smtpd.models import Delivery, Message, Outgoing
+
+
+def _gauge(name: str, text: str, value: float) -> GaugeMetricFamily:
+    return GaugeMetricFamily(f"folkmoot_{name}", text, value=value)
+
+
+def _deliveries() -> GaugeMetricFamily:
+    family = GaugeMetricFamily(
+        "folkmoot_deliveries", "Deliveries by state and lane", labels=["state", "lane"]
+    )
+    rows = Delivery.objects.order_by().values_list("state", "lane")
+    for state, lane, count in rows.annotate(n=Count("id")):
+        family.add_metric([state, Outgoing.Lane(lane).name.lower()], count)
+    return family
+
+
+def _oldest_due() -> float:
+    due = Delivery.objects.waiting().filter(next_attempt_at__lte=timezone.now())
+    oldest = due.aggregate(at=Min("next_attempt_at"))["at"]
+    return (timezone.now() - oldest).total_seconds() if oldest else 0.0
+
+
+class SiteCollector(Collector):
+    """The state of queue, lists and moderation as gauges."""
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """Count now."""
+        health = look()
+        yield _gauge("broker_up", "Whether the broker answers", health.broker)
+        yield _gauge(
+            "beat_age_seconds",
+            "Since the scheduler's last beat was worked off; NaN when never",
+            float("nan") if health.beat_age is None else health.beat_age,
+        )
+        yield _deliveries()
+        yield _gauge("oldest_due_seconds", "Age of the oldest due", _oldest_due())
+        yield _gauge("messages", "Messages stored", Message.objects.count())
+        yield _gauge("lists", "Lists", MailingList.objects.count())
+        subscriptions = Subscription.objects
+        yield _gauge("subscriptions", "Subscriptions", subscriptions.count())
+        suspended = subscriptions.filter(suspended_by=Subscription.SuspendedBy.BOUNCES)
+        yield _gauge("suspended", "Suspended by bounces", suspended.count())
+        yield _gauge("held_posts", "Posts held", Post.objects.held().count())
+
+
+REGISTRY = CollectorRegistry()
+# Describing would collect, and so ask the database before it is there.
+_collector = SiteCollector()
+REGISTRY.register(_collector)
+
+
+@never_cache
+@require_safe
+def metrics(request: HttpRequest) -> HttpResponse:
+    """Answer in Prometheus' text format."""
+    return HttpResponse(generate_latest(REGISTRY), content_type=CONTENT_TYPE_LATEST)

@@ -1,0 +1,79 @@
+"""Which parts run, from the environment that `manage.py up` has completed."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from project import binds
+
+# Marks the URL of the broker we start ourselves.
+EMBEDDED_SCHEME = "redis+socket"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A process to keep alive, and the seconds it gets to stop by itself."""
+
+    name: str
+    argv: tuple[str, ...]
+    grace: float
+
+
+def _python(*argv: str) -> tuple[str, ...]:
+    return (sys.executable, *argv)
+
+
+def _web(bind: str, processes: str) -> Part:
+    host, port = binds.split(bind)
+    serve = ("-m", "granian", "--interface", "wsgi", "--no-ws")
+    where = ("--host", host or "0.0.0.0", "--port", str(port))  # noqa: S104 - as asked
+    size = ("--workers", processes, "--blocking-threads", "4")
+    # A page that takes longer than this holds nobody up at the end.
+    end = ("--respawn-failed-workers", "--workers-kill-timeout", "8")
+    argv = _python(*serve, *where, *size, *end, "project.wsgi:application")
+    return Part("web", argv, grace=10)
+
+
+def _worker(processes: str) -> Part:
+    quiet = ("--without-gossip", "--without-mingle", "--without-heartbeat")
+    argv = ("-m", "celery", "-A", "project", "worker", "--loglevel", "INFO", *quiet)
+    # A warm stop ends the task in hand; one batch takes no longer than this.
+    return Part("worker", _python(*argv, "--concurrency", processes), grace=60)
+
+
+def _clock(data: str) -> Part:
+    # Where beat notes when it last sent what.
+    notes = ("--schedule", f"{data}/clock", "--pidfile", "")
+    argv = ("-m", "celery", "-A", "project.clock", "beat", "--loglevel", "WARNING")
+    return Part("clock", _python(*argv, *notes), grace=5)
+
+
+def parts(env: Mapping[str, str]) -> list[Part]:
+    """Return the parts in the order in which they start.
+
+    They stop in the order of STOPS: first who takes new work, then who does it,
+    last what they all need.
+    """
+    planned: list[Part] = []
+    if env["BROKER_URL"].startswith(f"{EMBEDDED_SCHEME}:"):
+        planned.append(
+            Part("broker", _python("-m", "project.supervisor.broker"), grace=10)
+        )
+    planned.append(_web(env["WEB_BIND"], env["WEB_PROCESSES"]))
+    many = int(env["SMTP_PROCESSES"])
+    for number in range(1, many + 1):
+        name = "smtpd" if many == 1 else f"smtpd-{number}"
+        planned.append(Part(name, _python("manage.py", "smtpd"), grace=15))
+    planned += [_worker(env["WORKERS"]), _clock(env["FOLKMOOT_DATA"])]
+    return planned
+
+
+STOPS = ("smtpd", "web", "worker", "clock", "broker")
+
+
+def stopping(planned: list[str]) -> list[list[str]]:
+    """Group the names by when they stop; a group stops together."""
+    kinds = [[n for n in planned if n.split("-")[0] == kind] for kind in STOPS]
+    return [group for group in kinds if group]
