@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, Concatenate, ParamSpec, Protocol
+from typing import Concatenate, ParamSpec
 
+from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.decorators import login_required
+from django.contrib.auth.models import AnonymousUser
 from django.db.models import Q, QuerySet, TextField
 from django.db.models.functions import Cast
 from django.http import Http404, HttpRequest, HttpResponse
@@ -18,31 +20,19 @@ from django.http import Http404, HttpRequest, HttpResponse
 from smtpd.models import Copy, Delivery, Domain, Message
 from smtpd.models.delivery import DeliveryQuerySet
 
+Person = AbstractBaseUser | AnonymousUser
 P = ParamSpec("P")
 View = Callable[Concatenate[HttpRequest, P], HttpResponse]
 
 
-class Person(Protocol):
-    """A user of whatever model, or nobody in particular."""
-
-    @property
-    def pk(self) -> Any: ...
-    @property
-    def is_authenticated(self) -> bool: ...
-    @property
-    def is_superuser(self) -> bool: ...
-
-
 def runs_site(user: Person) -> bool:
     """Whether everything here is theirs to run."""
-    return bool(user.is_authenticated and user.is_superuser)
+    return user.is_authenticated and bool(getattr(user, "is_superuser", False))
 
 
 def domains_of(user: Person) -> QuerySet[Domain]:
     """The domains somebody runs."""
-    if runs_site(user):
-        return Domain.objects.all()
-    return Domain.objects.filter(admins=user.pk) if user.pk else Domain.objects.none()
+    return Domain.objects.run_by(user)
 
 
 def domain_for_admin(user: Person, name: str) -> Domain:
@@ -99,7 +89,7 @@ def operators_only(view: View[P]) -> View[P]:
     @login_required
     @wraps(view)
     def guarded(
-        request: HttpRequest, *args: P.args, **kwargs: P.kwargs
+        request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs
     ) -> HttpResponse:
         if not (runs_site(request.user) or domains_of(request.user).exists()):
             raise Http404("not theirs")

@@ -1,0 +1,96 @@
+"""What people write about an alias."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+
+from aliases.actions import Refused, check_address
+from aliases.targets import parse_targets
+from smtpd.access import Person, domains_of
+from smtpd.models import Domain
+
+# Wrong lines named at once; a pasted novel must not come back as errors.
+MAX_NAMED = 12
+
+
+class AliasForm(forms.Form):
+    """Where mail to an alias goes. What was typed stays in the box."""
+
+    targets = forms.CharField(
+        label="Targets",
+        required=False,
+        strip=False,
+        help_text="One address a line: people anywhere, lists or other aliases of"
+        " this site. Mail goes on to each of them as it came.",
+        widget=forms.Textarea(
+            attrs={
+                "rows": 6,
+                "class": "mono",
+                "spellcheck": "false",
+                "autocapitalize": "none",
+            }
+        ),
+    )
+    description = forms.CharField(
+        label="Note",
+        required=False,
+        max_length=200,
+        help_text="For you and the other admins: what the address is for.",
+    )
+
+    def clean_targets(self) -> list[str]:
+        targets, problems = parse_targets(self.cleaned_data["targets"])
+        named = [
+            ValidationError(
+                "Line %(number)s: %(line)s %(text)s.",
+                code="line",
+                params={"number": p.number, "line": p.line[:80], "text": p.text},
+            )
+            for p in problems[:MAX_NAMED]
+        ]
+        if len(problems) > MAX_NAMED:
+            rest = f"{len(problems) - MAX_NAMED} more lines have problems."
+            named.append(ValidationError(rest, code="more"))
+        if named:
+            raise ValidationError(named)
+        return targets
+
+
+class NewAliasForm(AliasForm):
+    """The same, and the address itself."""
+
+    local_part = forms.CharField(
+        label="Address",
+        max_length=64,
+        help_text="The part before the @. It cannot be changed later.",
+        widget=forms.TextInput(attrs={"autocapitalize": "none", "spellcheck": "false"}),
+    )
+    domain = forms.ModelChoiceField(
+        Domain.objects.none(), label="Domain", empty_label=None
+    )
+
+    field_order = ("local_part", "domain", "targets", "description")
+
+    def __init__(self, *args: Any, user: Person, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        field = self.fields["domain"]
+        if isinstance(field, forms.ModelChoiceField):
+            field.queryset = domains_of(user)
+
+    def clean(self) -> dict[str, Any]:
+        """Say at the address itself that it is taken or reserved."""
+        data = super().clean() or self.cleaned_data
+        if {"local_part", "domain"} <= data.keys():
+            try:
+                check_address(self.address)
+            except Refused as refusal:
+                self.add_error("local_part", refusal)
+        return data
+
+    @property
+    def address(self) -> str:
+        local_part = str(self.cleaned_data["local_part"]).strip()
+        return f"{local_part}@{self.cleaned_data['domain'].name}"
