@@ -73,8 +73,8 @@ def create_list(
 ) -> MailingList:
     """Found a list at a free address of a hosted domain, with its first owner.
 
-    All or nothing. Raise ValidationError, by field, for an address that is
-    taken or no list's, and for settings that do not exist or do not hold.
+    All or nothing. Raise ValidationError for an address that is taken or no
+    list's; by field for settings that do not exist or do not hold.
     """
     local_part, domain = _free_address(address)
     try:
@@ -170,13 +170,11 @@ def _refuse_taken(domain: Domain, local_part: str) -> None:
 
 
 def _taken(address: str) -> ValidationError:
-    return ValidationError(
-        {"address": ValidationError(f"{address} is taken.", code="taken")}
-    )
+    return ValidationError(f"{address} is taken.", code="taken")
 
 
 def _refused(why: str) -> ValidationError:
-    return ValidationError({"address": ValidationError(why, code="address")})
+    return ValidationError(why, code="address")
 
 
 def _set(mlist: MailingList, values: dict[str, Any]) -> None:

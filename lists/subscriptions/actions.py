@@ -187,12 +187,25 @@ def unsubscribe_number(number: int) -> None:
 
 
 def pause(subscription: Subscription, by: str) -> None:
-    """Stop sending to a member, who stays on the list; `by` is a SuspendedBy."""
-    _suspend(subscription, SuspendedBy(by))
+    """Stop sending to a member, who stays on the list; `by` is a SuspendedBy.
+
+    What an owner stopped stays stopped by the owner.
+    """
+    if subscription.suspended_by == SuspendedBy.OWNER:
+        return
+    subscription.suspended_by = SuspendedBy(by)
+    subscription.suspended_at = timezone.now()
+    subscription.save(update_fields=["suspended_by", "suspended_at"])
+    log.info("paused subscription=%s by=%s", subscription.pk, by)
 
 
-def resume(subscription: Subscription) -> None:
-    """Send to a member again, whoever stopped it, and forget old bounces."""
+def resume(subscription: Subscription, by: str = SuspendedBy.MEMBER) -> bool:
+    """Send to a member again and forget old bounces.
+
+    Return False when an owner stopped it and it is not an owner who resumes.
+    """
+    if SuspendedBy.OWNER == subscription.suspended_by != by:
+        return False
     subscription.suspended_by = SuspendedBy.NOBODY
     subscription.suspended_at = None
     subscription.bounce_score = 0
@@ -205,14 +218,8 @@ def resume(subscription: Subscription) -> None:
             "last_bounce_on",
         ]
     )
-    log.info("resumed subscription=%s", subscription.pk)
-
-
-def _suspend(subscription: Subscription, by: SuspendedBy) -> None:
-    subscription.suspended_by = by
-    subscription.suspended_at = timezone.now()
-    subscription.save(update_fields=["suspended_by", "suspended_at"])
-    log.info("paused subscription=%s by=%s", subscription.pk, by)
+    log.info("resumed subscription=%s by=%s", subscription.pk, by)
+    return True
 
 
 def set_mode(subscription: Subscription, mode: str) -> None:
@@ -365,4 +372,5 @@ def _is_higher(role: str, than: str) -> bool:
 
 
 def _one_line(name: str) -> str:
-    return " ".join(name.split())[:100]
+    shown = "".join(letter if letter.isprintable() else " " for letter in name)
+    return " ".join(shown.split())[:100]

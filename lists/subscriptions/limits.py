@@ -93,3 +93,12 @@ def _queue_up(key: str) -> None:
         number = int.from_bytes(digest[:8], "big", signed=True)
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", [number])
+
+
+def forget() -> int:
+    """Delete questions that were not answered in time; return how many.
+
+    Answered ones stay: they are the evidence of consent.
+    """
+    old = Request.objects.filter(confirmed_at=None, expires_at__lt=timezone.now() - DAY)
+    return old.delete()[0]
