@@ -24,7 +24,9 @@ LABEL_OCTETS = 63
 # RFC 5321 4.1.2 Atom and quoted-string, with UTF-8 as RFC 6531 3.3 adds it.
 _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~\x80-\U0010ffff-]+"
 _DOT_STRING = re.compile(rf"{_ATOM}(?:\.{_ATOM})*")
-_QUOTED = re.compile(r'"((?:[\x20\x21\x23-\x5b\x5d-\U0010ffff]|\\[\x20-\x7e])*)"')
+_QUOTED = re.compile(
+    r'"((?:[\x20\x21\x23-\x5b\x5d-\x7e\x80-\U0010ffff]|\\[\x20-\x7e])*)"'
+)
 _ESCAPED = re.compile(r"\\(.)")
 _NEEDS_ESCAPE = re.compile(r'(["\\])')
 # Up to where a domain may reach; label() looks at what is between the dots.
