@@ -7,7 +7,11 @@ from django.urls import include, path
 
 from project.health import healthz
 from project.metrics import metrics
+from project.pages import conversions
 from project.signin import sign_in
+from smtpd import url_converters  # registers <address:...>
+
+__all__ = ["url_converters"]
 
 # Staff sign in like everybody else: by code.
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign] # allauth's documented way
@@ -20,4 +24,8 @@ urlpatterns = [
     # There are no passwords: signing in is asking for a code.
     path("accounts/login/", request_login_code, name="account_login"),
     path("accounts/", include("allauth.urls")),
+    path("aliases/<address:address>/to-list/", conversions.to_list, name="to-list"),
+    path("lists/<address:address>/to-alias/", conversions.to_alias, name="to-alias"),
+    path("", include("aliases.urls")),
+    path("", include("project.pages.urls")),
 ]

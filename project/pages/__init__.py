@@ -1,0 +1,1 @@
+"""Pages that need more than one room: domains, traces, explain, conversions."""

@@ -1,0 +1,69 @@
+"""What people write about domains, and when an alias becomes a list."""
+
+from __future__ import annotations
+
+from django import forms
+
+from smtpd.widgets import Choices
+
+_PLAIN = {"autocapitalize": "none", "spellcheck": "false"}
+
+
+class DomainForm(forms.Form):
+    name = forms.CharField(
+        label="Domain",
+        max_length=255,
+        help_text="Such as lists.example.org. A name of its own beside your everyday"
+        " mail is the easiest to set up. Any script will do.",
+        widget=forms.TextInput(attrs=_PLAIN),
+    )
+    description = forms.CharField(
+        label="Note",
+        required=False,
+        max_length=200,
+        help_text="For you and the other admins.",
+    )
+    dkim = forms.ChoiceField(
+        label="Signature on its mail",
+        choices=(("rsa", "RSA"), ("ed25519", "Ed25519"), ("", "None")),
+        initial="rsa",
+        required=False,
+        widget=Choices(
+            {
+                "rsa": "Every mail server can check it. Choose this if in doubt.",
+                "ed25519": "Shorter and faster; some large providers ignore it.",
+                "": "Large providers refuse unsigned mail or put it into spam.",
+            }
+        ),
+    )
+
+
+class AdminForm(forms.Form):
+    email = forms.EmailField(
+        label="E-mail address",
+        max_length=254,
+        help_text="They sign in with a code sent to this address.",
+        widget=forms.EmailInput(attrs={"autocomplete": "off"}),
+    )
+
+
+class KeyForm(forms.Form):
+    selector = forms.RegexField(
+        r"^[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?$",
+        label="Name of the new key",
+        max_length=63,
+        help_text="Its selector in DNS, different from the one in use.",
+        error_messages={"invalid": "Use letters, digits and dashes."},
+        widget=forms.TextInput(attrs={**_PLAIN, "class": "mono"}),
+    )
+    dkim = forms.ChoiceField(
+        label="Kind", choices=(("rsa", "RSA"), ("ed25519", "Ed25519"))
+    )
+
+
+class ToListForm(forms.Form):
+    name = forms.CharField(
+        label="Name of the list",
+        max_length=100,
+        help_text="As people call it, such as Garden Club.",
+    )
