@@ -7,14 +7,15 @@ from datetime import timedelta
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
 from lists.delivery import rewrite
 from lists.delivery.rewrite import Original, Style
-from lists.models import MailingList, Post
+from lists.models import MailingList, Post, Subscription
 from smtpd import fields
 from smtpd.events import add_event
-from smtpd.models import Message, Outgoing
+from smtpd.models import Delivery, Message, Outgoing
 from smtpd.queue import actions as queue
 
 log = logging.getLogger(__name__)
@@ -22,6 +23,8 @@ log = logging.getLogger(__name__)
 DELIVERED_TO = "Delivered-To"
 # A nudge is not late before this.
 PATIENCE = timedelta(seconds=3)
+# How far back the sweep looks for failures.
+MEMORY = timedelta(days=1)
 
 
 def compile_post(post: Post) -> Outgoing:
@@ -106,6 +109,24 @@ def left_behind() -> list[int]:
     return list(posts.order_by("created_at").values_list("pk", flat=True)[:100])
 
 
+def failures_left_behind() -> list[int]:
+    """Failed copies of posts that no bounce tells of yet.
+
+    The queue reports each failure at once; this finds those of a worker that
+    died in between. A subscription that is gone has no bounces.
+    """
+    members = Subscription.objects.filter(pk=OuterRef("ref"))
+    failed = Delivery.objects.filter(
+        Exists(members),
+        state=Delivery.State.FAILED,
+        updated_at__gte=timezone.now() - MEMORY,
+        updated_at__lte=timezone.now() - PATIENCE,
+        outgoing__post__isnull=False,
+        bounce=None,
+    )
+    return list(failed.order_by("updated_at").values_list("pk", flat=True)[:500])
+
+
 def forward_to_owners(mlist: MailingList, message: Message) -> int:
     """Send mail for `list-owner` on to the owners, unchanged (RFC 5321 3.9.1).
 
@@ -113,9 +134,8 @@ def forward_to_owners(mlist: MailingList, message: Message) -> int:
     """
     people = owners_of(mlist)
     found, _ = fields.split(bytes(message.raw))
-    marks = bytes(message.trace) + fields.build(
-        DELIVERED_TO, mlist.sub_address("owner")
-    )
+    here = rewrite.plain(DELIVERED_TO, mlist.sub_address("owner"))
+    marks = bytes(message.trace) + here
     outgoing = Outgoing.objects.create(
         message=message,
         lane=Outgoing.Lane.FAST,

@@ -171,21 +171,19 @@ def _list_head(style: Style, original: Original) -> list[bytes]:
     post = "NO" if style.is_announce else f"<{style.mailto()}>"
     head = [
         _list_id(style),
-        _field(
-            "List-Help", f"<{style.mailto('-request')}?subject=help>, <{style.url}>"
-        ),
-        _field("List-Subscribe", f"<{style.url}>, <{style.mailto('-join')}>"),
-        _field("List-Post", post),
-        _field("List-Owner", f"<{style.mailto('-owner')}>"),
+        plain("List-Help", f"<{style.mailto('-request')}?subject=help>, <{style.url}>"),
+        plain("List-Subscribe", f"<{style.url}>, <{style.mailto('-join')}>"),
+        plain("List-Post", post),
+        plain("List-Owner", f"<{style.mailto('-owner')}>"),
     ]
     if style.is_archived:
         head += [
-            _field("List-Archive", f"<{style.url}posts/>"),
-            _field("Archived-At", f"<{style.url}posts/{original.number}/>"),
+            plain("List-Archive", f"<{style.url}posts/>"),
+            plain("Archived-At", f"<{style.url}posts/{original.number}/>"),
         ]
-    head.append(_field("Precedence", "list"))
+    head.append(plain("Precedence", "list"))
     if style.replies_go_to_list:
-        head.append(_field("Reply-To", style.address))
+        head.append(plain("Reply-To", style.address))
     return head
 
 
@@ -194,8 +192,8 @@ def _list_id(style: Style) -> bytes:
     name = fields.text(style.name.encode())
     if name.isascii():
         quoted = fields.mailbox(name, style.list_id) if name else ""
-        return _field("List-Id", quoted or f"<{style.list_id}>")
-    phrase = Header(name, "utf-8", header_name="List-Id").encode(linesep="\r\n")
+        return plain("List-Id", quoted or f"<{style.list_id}>")
+    phrase = Header(name, "utf-8", 75, "List-Id").encode(linesep="\r\n")
     return b"List-Id: %s\r\n <%s>\r\n" % (phrase.encode(), style.list_id.encode())
 
 
@@ -210,7 +208,7 @@ def _copy_head(style: Style) -> bytes:
     )
 
 
-def _field(name: str, value: str) -> bytes:
+def plain(name: str, value: str) -> bytes:
     """One field; an address with UTF-8 stands as it is (RFC 6532 3.2)."""
     if value.isascii():
         return fields.build(name, value)

@@ -20,6 +20,8 @@ from smtpd.facts import Facts
 from smtpd.replies import Reply
 from smtpd.verdict import ACCEPT, Outcome, Verdict
 
+# Enough of an address to name somebody; quoted whole, it is only a name.
+_ADDRESS = re.compile(r'.+@[^\s@"<>]+')
 STAFF = frozenset({"owner", "moderator"})
 
 
@@ -110,7 +112,7 @@ def _robot(policy: Policy, facts: Facts) -> Verdict | None:
 
 def _no_author(policy: Policy, facts: Facts) -> Verdict | None:
     """RFC 5322 3.6: From is one of the two fields every message has."""
-    if any("@" in author for author in facts.authors):
+    if any(_ADDRESS.fullmatch(author) for author in facts.authors):
         return None
     return _refuse(replies.NO_AUTHOR, "It has no author: no address in From.")
 
