@@ -100,8 +100,10 @@ def _route(found: Route, start: Path, domain: Domain) -> Route | Reply:
         log.warning("alias=%s unbounded=%s", start, problem)
         if start.local_part != POSTMASTER:
             return replies.ALIAS_TOO_WIDE
-        # RFC 5321 4.5.1: the postmaster is reached whatever is wrong.
-        leaves = tuple(admins_of(domain))
+        # RFC 5321 4.5.1: the postmaster is reached whatever is wrong. An admin
+        # whose own address is here may be part of what is wrong.
+        admins = admins_of(domain)
+        leaves = tuple(set(admins) - _hosted(admins))
     hosted = _hosted(leaves)
     onward = _onward(start, [leaf for leaf in leaves if leaf in hosted])
     elsewhere = tuple(leaf for leaf in leaves if leaf not in hosted)
