@@ -6,6 +6,7 @@ import fcntl
 import os
 import socket
 from pathlib import Path
+from typing import Any
 
 # sockaddr_un.sun_path on Linux, with its final NUL.
 UNIX_PATH_OCTETS = 108
@@ -26,7 +27,7 @@ def tcp(bind: str) -> list[socket.socket]:
     return [_bind(family, address) for family, _, _, _, address in found]
 
 
-def _bind(family: int, address: object) -> socket.socket:
+def _bind(family: int, address: tuple[Any, ...]) -> socket.socket:
     sock = socket.socket(family, socket.SOCK_STREAM)
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
