@@ -1,0 +1,214 @@
+from __future__ import annotations
+
+import pytest
+from django.apps import apps
+from django.contrib import admin
+from django.db.models import Model
+from django.test import Client
+from django.urls import reverse
+
+from aliases import actions as aliases
+from aliases.models import Alias
+from lists.models import (
+    Bounce,
+    MailingList,
+    MemberImport,
+    Post,
+    Request,
+    Subscription,
+)
+from project.models import User
+from smtpd.models import (
+    Address,
+    Copy,
+    Delivery,
+    Destination,
+    Domain,
+    Event,
+    Message,
+    Outgoing,
+)
+from tests.aliases.makers import (
+    NICK,
+    OLGA,
+    SAM,
+    make_admin,
+    make_domain,
+    make_list,
+    send,
+)
+
+pytestmark = pytest.mark.django_db
+
+OURS = [
+    model
+    for app in ("smtpd", "aliases", "lists", "project")
+    for model in apps.get_app_config(app).get_models()
+]
+# A target is edited with its alias.
+INSIDE_OTHERS = {"aliases.target"}
+# Written by the server alone.
+LEDGER = {
+    Bounce,
+    Copy,
+    Delivery,
+    Destination,
+    Event,
+    MemberImport,
+    Message,
+    Outgoing,
+    Post,
+    Request,
+}
+REGISTERED = list(admin.site._registry)
+SECRET = b"X-Secret: in the raw bytes"
+
+
+@pytest.fixture
+def root(client: Client) -> Client:
+    make_domain()
+    client.force_login(make_admin())
+    return client
+
+
+@pytest.fixture
+def full_site(root: Client) -> Client:
+    """At least one row of each model."""
+    aliases.create("team@lists.test", [SAM])
+    mlist = make_list("talk@lists.test", SAM, posters="anyone")
+    raw = (
+        SECRET + b"\r\nFrom: nick@elsewhere.test\r\nMessage-ID: <1@x.test>\r\n\r\nx\r\n"
+    )
+    assert send("talk@lists.test", "team@lists.test", raw=raw).is_positive
+    Destination.objects.create(name="relay")
+    Copy.objects.create(forward_path=SAM, size=1, raw=SECRET)
+    subscription = Subscription.objects.all()[0]
+    Bounce.objects.create(subscription=subscription, kind="hard")
+    MemberImport.objects.create(mailing_list=mlist, text="pasted")
+    stamp = subscription.joined_at
+    Request.objects.create(
+        kind="join", mailing_list=mlist, address=NICK, folded=NICK, expires_at=stamp
+    )
+    return root
+
+
+def page(model: type[Model], name: str, *args: object) -> str:
+    return reverse(
+        f"admin:{model._meta.app_label}_{model._meta.model_name}_{name}", args=args
+    )
+
+
+def test_every_model_is_in_the_admin() -> None:
+    missing = {model._meta.label_lower for model in OURS if model not in REGISTERED}
+    assert missing == INSIDE_OTHERS
+
+
+@pytest.mark.parametrize("model", REGISTERED)
+def test_changelists_answer(full_site: Client, model: type[Model]) -> None:
+    answer = full_site.get(page(model, "changelist"))
+    assert answer.status_code == 200
+    assert SECRET not in answer.content
+    found = full_site.get(page(model, "changelist"), {"q": "sam"})
+    assert found.status_code == 200
+
+
+@pytest.mark.parametrize("model", REGISTERED)
+def test_add_pages_answer(root: Client, model: type[Model]) -> None:
+    answer = root.get(page(model, "add"))
+    by_itself = model in LEDGER or model._meta.label_lower == "lists.subscriber"
+    assert answer.status_code == (403 if by_itself else 200)
+
+
+@pytest.mark.parametrize("model", [model for model in OURS if model in REGISTERED])
+def test_each_row_is_shown_without_raw_bytes(
+    full_site: Client, model: type[Model]
+) -> None:
+    row = model._default_manager.first()
+    assert row is not None
+    answer = full_site.get(page(model, "change", row.pk))
+    assert answer.status_code == 200
+    assert SECRET not in answer.content
+    assert b"PRIVATE KEY" not in answer.content
+
+
+@pytest.mark.parametrize("model", sorted(LEDGER, key=lambda model: model.__name__))
+def test_the_ledger_is_not_edited(full_site: Client, model: type[Model]) -> None:
+    row = model._default_manager.first()
+    assert row is not None
+    assert full_site.post(page(model, "change", row.pk), {}).status_code == 403
+    assert full_site.post(page(model, "delete", row.pk), {}).status_code == 403
+
+
+def test_a_stranger_is_asked_to_sign_in(client: Client) -> None:
+    for model in REGISTERED:
+        assert client.get(page(model, "changelist")).status_code == 302
+
+
+def test_an_alias_is_made_and_changed(root: Client) -> None:
+    data = {"mailbox": "team@lists.test", "targets": f"{SAM}\n{NICK}"}
+    assert root.post(page(Alias, "add"), data).status_code == 302
+    alias = Alias.objects.get(address__local_part="team")
+    assert alias.targets.count() == 2
+    change = page(Alias, "change", alias.pk)
+    assert root.post(change, {"targets": OLGA}).status_code == 302
+    assert [target.mailbox for target in alias.targets.all()] == [OLGA]
+    cycle = root.post(change, {"targets": "team@lists.test"})
+    assert b"cannot be its own target" in cycle.content
+    wrong = root.post(change, {"targets": f"{SAM}\nnobody"})
+    assert b"Line 2: nobody" in wrong.content
+    assert [target.mailbox for target in alias.targets.all()] == [OLGA]
+
+
+def test_the_postmaster_can_be_neither_deleted_nor_disabled(root: Client) -> None:
+    alias = Alias.objects.get(address__local_part="postmaster")
+    delete = root.post(page(Alias, "delete", alias.pk), {"post": "yes"})
+    assert delete.status_code == 403
+    data = {"action": "disable", "_selected_action": [alias.pk]}
+    root.post(page(Alias, "changelist"), data)
+    assert Address.objects.get(pk=alias.address_id).is_enabled
+
+
+def test_a_list_is_founded_with_its_owner(root: Client) -> None:
+    data = {"mailbox": "talk@lists.test", "name": "Talk", "owner": OLGA}
+    assert root.post(page(MailingList, "add"), data).status_code == 302
+    mlist = MailingList.objects.get()
+    assert mlist.posting_address == "talk@lists.test"
+    assert mlist.subscriptions.get().role == Subscription.Role.OWNER
+    again = root.post(page(MailingList, "add"), data)
+    assert b"taken" in again.content
+    assert MailingList.objects.count() == 1
+
+
+def test_a_domain_gets_its_key(root: Client) -> None:
+    data = {
+        "name": "New.test",
+        "dkim_selector": "folkmoot",
+        "dkim": "ed25519",
+        "is_active": "on",
+    }
+    assert root.post(page(Domain, "add"), data).status_code == 302
+    assert "PRIVATE KEY" in Domain.objects.get(name="new.test").dkim_key
+
+
+def test_a_member_is_added_by_address(root: Client) -> None:
+    mlist = make_list("talk@lists.test")
+    data = {"mailing_list": mlist.pk, "address": SAM, "role": "member"}
+    assert root.post(page(Subscription, "add"), data).status_code == 302
+    assert mlist.subscriptions.filter(subscriber__folded=SAM).exists()
+
+
+def test_a_person_is_added_without_a_password(root: Client) -> None:
+    data = {"email": "Mori@people.test", "name": "Mori"}
+    assert root.post(page(User, "add"), data).status_code == 302
+    assert not User.objects.get(email="mori@people.test").has_usable_password()
+
+
+def test_deliveries_are_held_and_retried(full_site: Client) -> None:
+    row = Delivery.objects.all()[0]
+    data = {"action": "hold", "_selected_action": [row.pk]}
+    full_site.post(page(Delivery, "changelist"), data)
+    row.refresh_from_db()
+    assert row.state == Delivery.State.HELD
+    full_site.post(page(Delivery, "changelist"), {**data, "action": "retry"})
+    row.refresh_from_db()
+    assert row.state == Delivery.State.QUEUED
