@@ -18,14 +18,15 @@ from smtpd.queue.tasks import deliver
 State = Delivery.State
 
 # Columns in the order of freeze()'s SELECT. What is not named in the query of
-# the caller is the same for all rows.
+# the caller is the same for all rows. INSERT is the first word: Python counts
+# the rows of a statement that begins with WITH as -1 on SQLite.
 _FREEZE = """
-WITH recipients (address, ref, domain) AS ({recipients})
 INSERT INTO smtpd_delivery (
     outgoing_id, address, ref, destination, lane, state,
     attempts, claims, ambiguous, next_attempt_at,
     enhanced, text, host, updated_at
 )
+WITH recipients (address, ref, domain) AS ({recipients})
 SELECT %s, address, ref, %s, %s, 'queued', 0, 0, 0, %s, '', '', '', %s
 FROM recipients
 """
@@ -70,7 +71,7 @@ def freeze(outgoing: Outgoing, recipients: QuerySet[Any, tuple[str, int, str]]) 
             _FREEZE.format(recipients=select),
             [*params, outgoing.pk, RELAY, outgoing.lane, now, now],
         )
-        count = cursor.rowcount
+        count = int(cursor.rowcount)
     if count:
         nudge(deliver)
     return count
