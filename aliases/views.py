@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.paginator import Paginator
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, F, Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST, require_safe
@@ -17,9 +17,12 @@ from aliases.models import Alias
 from aliases.targets import admins_of
 from smtpd.access import Person, domains_of, operators_only
 from smtpd.models import Address
+from smtpd.replies import Reply
 from smtpd.routing import explain
 
 PER_PAGE = 50
+# Targets named in the table; the rest is a number.
+SHOWN = 2
 
 
 def aliases_of(user: Person) -> QuerySet[Alias]:
@@ -43,7 +46,9 @@ def alias_for_admin(user: Person, address: str) -> Alias:
 def index(request: HttpRequest) -> HttpResponse:
     """All of them, or those a word is found in."""
     query = request.GET.get("q", "").strip()[:200]
-    found = aliases_of(request.user).annotate(count=Count("targets", distinct=True))
+    found = aliases_of(request.user).annotate(
+        count=Count("targets", distinct=True), more=F("count") - SHOWN
+    )
     if query:
         local_part, _, domain = query.partition("@")
         by_address = Q(address__local_part__icontains=local_part) & Q(
@@ -101,7 +106,7 @@ def show(request: HttpRequest, address: str) -> HttpResponse:
         "form": form,
         "is_role": actions.is_role(alias),
         "stand_ins": [] if saved else admins_of(alias.address.domain),
-        "found": found,
+        "refusal": found if isinstance(found, Reply) else None,
         "steps": steps,
     }
     return render(request, "aliases/show.html", context)

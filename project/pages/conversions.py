@@ -12,9 +12,16 @@ from lists.access import list_for_owner
 from project.conversion import NotConverted, WouldLose, alias_to_list, list_to_alias
 from project.pages.forms import ToListForm
 from smtpd.access import domains_of
+from smtpd.models import Address
 
 
 @login_required
+def convert(request: HttpRequest, address: str) -> HttpResponse:
+    """What it is not yet."""
+    is_list = Address.objects.named(address).filter(kind=Address.Kind.LIST).exists()
+    return (to_alias if is_list else to_list)(request, address)
+
+
 def to_list(request: HttpRequest, address: str) -> HttpResponse:
     """The alias's targets become subscribers, whoever asks becomes the owner."""
     alias = alias_for_admin(request.user, address)
@@ -34,7 +41,6 @@ def to_list(request: HttpRequest, address: str) -> HttpResponse:
     return render(request, "project/to_list.html", {"alias": alias, "form": form})
 
 
-@login_required
 def to_alias(request: HttpRequest, address: str) -> HttpResponse:
     """Those who get the list's mail become targets; losses are said before."""
     mlist = list_for_owner(request.user, address)

@@ -37,13 +37,18 @@ class Reach:
     def count(self) -> int:
         return len(self.people) + sum(count for _, count in self.lists)
 
+    @property
+    def hidden(self) -> int:
+        """People of whom only the number is shown."""
+        return max(0, len(self.people) - SHOWN)
+
 
 @require_safe
 @operators_only
 def show(request: HttpRequest) -> HttpResponse:
     """A box for an address, and the answer to it."""
     address = request.GET.get("address", "").strip()[:400]
-    context: dict[str, Any] = {"address": address, "shown": SHOWN}
+    context: dict[str, Any] = {"address": address, "shown": f":{SHOWN}"}
     if address:
         context |= answer(request.user, address)
     return render(request, "project/explain.html", context)
