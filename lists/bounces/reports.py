@@ -17,19 +17,25 @@ from enum import Enum
 
 from flufl.bounce import all_failures
 
-# A report is short; what it returns of our own mail is not needed.
-MAX_SIZE = 256 * 1024
+# A report comes first and is short; what it returns of our own mail is not
+# needed. The detectors take a second for what is left of hostile mail.
+MAX_SIZE = 64 * 1024
 MAX_PARTS = 40
 MAX_DEPTH = 4
 MAX_BLOCKS = 100
 TEXT_LENGTH = 500
+# RFC 3464 2.3.3, without `failed`.
+NOT_FAILED = frozenset({"delayed", "delivered", "relayed", "expanded"})
 
 _STATUS = re.compile(r"(?<![\d.])([245]\.\d{1,3}\.\d{1,3})(?![\d.])")
-_CODE = re.compile(r"(?<![\d.])([45]\d\d)(?=[\s-]|$)")
+_CODE = re.compile(r"(?<![\d.-])([45]\d\d)(?=[\s-](?:[45]\.\d|\D)|$)")
+# What a report quotes of our own mail says nothing about the refusal.
+_QUOTED = re.compile(r"^[\s>]*(?:subject|to|from|cc|date|sent):.*$", re.I | re.M)
 _SPACE = re.compile(r"[\x00-\x20\x7f]+")
 
-# flufl.bounce reports each detector it tries at INFO.
-logging.getLogger("flufl.bounce").setLevel(logging.WARNING)
+# flufl.bounce logs each detector it tries, and as errors those that stumble over
+# a stranger's mail; neither is an error of ours.
+logging.getLogger("flufl.bounce").setLevel(logging.CRITICAL)
 
 
 class Outcome(Enum):
@@ -91,11 +97,12 @@ def _recipient(block: Message) -> Report:
     """The fields of one recipient; a block without Action and Status is none."""
     action = str(block.get("Action", "")).partition(";")[0].strip().lower()
     status = _first(_STATUS, str(block.get("Status", "")))
-    text = _clean(_diagnostic(block))
+    text = _clean(_diagnostic(block) or str(block.get("Status", "")))
     if not action and not status:
         return NO_REPORT
-    # Some say failed in the status alone.
-    if not (action.startswith("fail") or (not action and status.startswith("5"))):
+    # Some say that it failed in the status alone, or in a word of their own.
+    is_failed = action not in NOT_FAILED and status.startswith("5")
+    if not (action.startswith("fail") or is_failed):
         return Report(Outcome.PENDING, None, status, text)
     # Status may be generic where the reply itself is not.
     said = _first(_STATUS, text)
@@ -146,10 +153,11 @@ def _feedback(message: Message) -> Report | None:
 
 def _heuristics(message: Message) -> Report | None:
     """flufl.bounce's detectors, for servers that follow no standard."""
-    if message.get_content_type() == "multipart/report" and _find(
-        message, "message/disposition-notification"
-    ):
+    if _is_receipt(message) or _has_too_many_parts(message):
         return None
+    if "From" not in message:
+        # One of the detectors needs it.
+        message["From"] = "nobody"
     temporary, permanent = all_failures(message)
     if permanent:
         text = _first_text(message)
@@ -163,12 +171,35 @@ def _heuristics(message: Message) -> Report | None:
     return Report(Outcome.PENDING) if temporary else None
 
 
+def _is_receipt(message: Message) -> bool:
+    """Whether somebody's program says that they read it (RFC 8098 3.2.6).
+
+    `deleted` is how some servers say that they refused it.
+    """
+    part = _find(message, "message/disposition-notification")
+    if part is None:
+        return False
+    block = next(_blocks(part), Message())
+    return (
+        not str(block.get("Disposition", ""))
+        .rpartition(";")[2]
+        .strip()
+        .startswith("deleted")
+    )
+
+
+def _has_too_many_parts(message: Message) -> bool:
+    payload = message.get_payload()
+    return isinstance(payload, list) and len(payload) > MAX_PARTS
+
+
 def _first_text(message: Message) -> str:
     """The first words for people, decoded, within our limits."""
     for part in _parts(message):
         payload = part.get_payload(decode=True)
         if part.get_content_maintype() == "text" and isinstance(payload, bytes):
-            return payload[: 16 * 1024].decode("utf-8", "replace")
+            text = payload[: 16 * 1024].decode("utf-8", "replace")
+            return _QUOTED.sub("", text)
     return ""
 
 

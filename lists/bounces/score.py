@@ -22,7 +22,8 @@ _POLICY = re.compile(
     r"spam|black ?-?list|block ?-?list|blocked|rbl\b|dnsbl|spamhaus|barracuda"
     r"|reputation|dmarc|\bspf\b|dkim|polic(?:y|ies)|unsolicited|virus|malware"
     r"|phish|content (?:rejected|filter)|message (?:rejected|content|too large)"
-    r"|(?:exceeds?|too) (?:large|big)|size limit|banned|not authenticated"
+    r"|too (?:large|big)|size limit|(?:maximum|inbound) message size"
+    r"|banned|not authenticated"
     r"|authenticat|rate limit|too many|throttl|greylist|grey-list|try again later"
     r"|bulk mail|sender (?:denied|rejected|not)|relay(?:ing)? (?:denied|not)"
     r"|not permitted to relay",
