@@ -2,8 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 from django.conf import settings
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.auth.models import AnonymousUser
 from django.db import models
+
+
+class DomainQuerySet(models.QuerySet["Domain"]):
+    def run_by(self, user: AbstractBaseUser | AnonymousUser) -> Self:
+        """Those whose addresses somebody manages: all for the site's admin."""
+        if not user.is_authenticated:
+            return self.none()
+        if getattr(user, "is_superuser", False):
+            return self.all()
+        return self.filter(admins=user.pk)
 
 
 class Domain(models.Model):
@@ -22,6 +36,8 @@ class Domain(models.Model):
         settings.AUTH_USER_MODEL, blank=True, related_name="domains"
     )
     created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = DomainQuerySet.as_manager()
 
     class Meta:
         ordering = ("name",)
