@@ -49,7 +49,11 @@ def _secret_key() -> str:
 SECRET_KEY = env.str("SECRET_KEY", "") or _secret_key()
 DEBUG = env.bool("DEBUG", False)
 SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
-ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[urlsplit(BASE_URL).hostname or "*"])
+_host = urlsplit(BASE_URL).hostname or "*"
+_loopback = ["127.0.0.1", "localhost", "[::1]"]
+ALLOWED_HOSTS = env.list(
+    "ALLOWED_HOSTS", default=_loopback if _host in _loopback else [_host]
+)
 
 # --- mail -------------------------------------------------------------------
 # `mailbox`, `host:port` or `mx`.
@@ -171,7 +175,8 @@ INSTALLED_APPS = [
     "aliases",
     "lists",
     "unfold",
-    "django.contrib.admin",
+    # Found by project/urls.py, so that only the processes with pages load it.
+    "django.contrib.admin.apps.SimpleAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -237,7 +242,7 @@ STORAGES = {
 }
 
 # --- people -----------------------------------------------------------------
-LOGIN_URL = "account_request_login_code"
+LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "/"
 ACCOUNT_ADAPTER = "project.accounts.Adapter"
 ACCOUNT_FORMS = {"request_login_code": "project.accounts.AskForCodeForm"}
@@ -270,4 +275,10 @@ LOGGING = {
     "formatters": {"line": {"format": "%(levelname)s %(name)s %(message)s"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": env.str("LOG_LEVEL", "INFO")},
+    "loggers": {
+        # Two lines for each task, and there are many: the rows tell more.
+        "celery.worker.strategy": {"level": "WARNING"},
+        "celery.worker.request": {"level": "WARNING"},
+        "celery.app.trace": {"level": "WARNING"},
+    },
 }

@@ -5,6 +5,7 @@ from allauth.account.views import request_login_code
 from django.contrib import admin
 from django.urls import include, path
 
+from project.account import account
 from project.health import healthz
 from project.metrics import metrics
 from project.pages import conversions
@@ -13,6 +14,7 @@ from smtpd import url_converters  # registers <address:...>
 
 __all__ = ["url_converters"]
 
+admin.autodiscover()
 # Staff sign in like everybody else: by code.
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign] # allauth's documented way
 
@@ -24,8 +26,9 @@ urlpatterns = [
     # There are no passwords: signing in is asking for a code.
     path("accounts/login/", request_login_code, name="account_login"),
     path("accounts/", include("allauth.urls")),
-    path("aliases/<address:address>/to-list/", conversions.to_list, name="to-list"),
-    path("lists/<address:address>/to-alias/", conversions.to_alias, name="to-alias"),
+    path("account/", account, name="account"),
+    path("", include("lists.urls")),
+    path("convert/<address:address>/", conversions.convert, name="convert"),
     path("", include("aliases.urls")),
     path("", include("project.pages.urls")),
 ]

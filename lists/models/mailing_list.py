@@ -72,3 +72,8 @@ class MailingList(models.Model):
     def list_id(self) -> str:
         """The identifier between the brackets of List-Id (RFC 2919 2)."""
         return f"{self.address.local_part}.{self.address.domain.name}"
+
+    @property
+    def held_count(self) -> int:
+        """Posts that wait for a moderator."""
+        return self.posts.filter(state="held").count()

@@ -1,0 +1,61 @@
+"""What was posted to a list, and how far each post has come."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.core.paginator import Paginator
+from django.db.models import Count, Q
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
+
+from lists import access
+from lists.access import Role
+from lists.models import Post
+from smtpd.models import Delivery
+
+PAGE = 25
+STATE = Delivery.State
+
+
+@require_safe
+def posts(request: HttpRequest, address: str) -> HttpResponse:
+    """All posts for those who moderate, accepted ones for readers of an archive."""
+    mlist = access.list_for_reader(request.user, address)
+    role = access.role_on(request.user, mlist)
+    rows = mlist.posts.select_related("message").defer("message__raw", "message__trace")
+    if role < Role.MODERATOR:
+        if not (mlist.is_archived and role >= Role.MEMBER):
+            raise Http404("no archive for you")
+        rows = rows.filter(state=Post.State.ACCEPTED)
+    state = request.GET.get("state", "")
+    if state in Post.State.values:
+        rows = rows.filter(state=state)
+    page = Paginator(rows, PAGE).get_page(request.GET.get("page"))
+    context = {
+        "mlist": mlist,
+        "role": role,
+        "page": page,
+        "progress": _progress([post.outgoing_id for post in page]),
+        "state": state,
+        "states": Post.State.choices,
+    }
+    return render(request, "lists/posting/posts.html", context)
+
+
+def _progress(outgoings: list[int | None]) -> dict[int, Mapping[str, Any]]:
+    """How many copies of each are sent, waiting and failed."""
+    rows = (
+        Delivery.objects.filter(outgoing__in=[pk for pk in outgoings if pk])
+        .order_by()
+        .values("outgoing")
+        .annotate(
+            sent=Count("pk", filter=Q(state=STATE.SENT)),
+            failed=Count("pk", filter=Q(state__in=(STATE.FAILED, STATE.CANCELLED))),
+            waiting=Count("pk", filter=Q(state__in=(STATE.QUEUED, STATE.HELD))),
+            total=Count("pk"),
+        )
+    )
+    return {row["outgoing"]: row for row in rows}
