@@ -20,7 +20,7 @@ from smtpd import fields
 from smtpd.models import Domain, Message, Outgoing
 from smtpd.queue.actions import enqueue
 
-_CRLF = "\r\n"
+_CRLF = b"\r\n"
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _FOLD = re.compile(r"\r?\n(?=[ \t])")
 
@@ -80,7 +80,7 @@ def _raw(notice: EmailMessage, domain: str) -> bytes:
     for name, value in mail.items():
         if _CONTROL.search(_FOLD.sub("", str(value))):
             raise ValueError(f"header field {name!r} with control characters")
-    return mail.as_bytes(linesep=_CRLF)
+    return mail.as_bytes().replace(_CRLF, b"\n").replace(b"\n", _CRLF)
 
 
 def _value(parts: tuple[fields.Field, ...], name: str) -> str:

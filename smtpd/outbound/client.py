@@ -1,0 +1,290 @@
+"""Mail transactions with one server, as few round trips as RFC 2920 allows.
+
+On a warm connection the end of one message and MAIL, RCPT and DATA of the
+next go out in one write: one round trip a message. A server without
+PIPELINING is asked step by step.
+
+A message that needs 8BITMIME goes as it is to a server that does not offer
+it: nearly all of them take it, and we do not change what others signed.
+One that needs SMTPUTF8 cannot (RFC 6531 3.5).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Self
+
+from smtpd.outbound.opening import Session, open_session
+from smtpd.outbound.relay import Hop
+from smtpd.outbound.render import END
+from smtpd.outbound.results import Outcome, Reply, Result, recipient_result, result
+from smtpd.outbound.wire import Lost, Timeouts
+
+_GO_AHEAD = 354
+_CLOSING = 421
+# RFC 5321 4.1.2, as far as it keeps one command one command.
+_MAILBOX = re.compile(
+    r'(?:"(?:[^\x00-\x1f\x7f"\\]|\\[ -~])*"|[^\x00-\x20\x7f<>"\\@]+)'
+    r"@[^\x00-\x20\x7f<>@]+"
+)
+_NO_MAILBOX = Result(Outcome.FAILED, None, "5.1.3", "not a mailbox")
+_NO_UTF8 = "the next server does not take internationalised mail"
+_TOO_BIG = "the message is larger than the next server takes"
+
+
+@dataclass(slots=True)
+class Transaction:
+    """One envelope with one copy, and what became of each recipient."""
+
+    reverse_path: str
+    recipients: Sequence[str]
+    # Gives the stuffed message with its final dot, when it is wanted.
+    data: Callable[[], bytes]
+    size: int = 0
+    needs_8bit: bool = False
+    needs_utf8: bool = False
+    # One for each recipient in the end.
+    results: list[Result | None] = field(default_factory=list)
+    # How often a connection was lost before the server had the message, and
+    # what the last loss looked like.
+    losses: int = 0
+    loss: Result | None = None
+
+    def settle(self, outcome: Result) -> None:
+        """Give those without a result this one."""
+        self.results = [known or outcome for known in self.results]
+
+    @property
+    def is_utf8(self) -> bool:
+        """RFC 6531: an address or a header field outside ASCII."""
+        return self.needs_utf8 or not (
+            self.reverse_path.isascii() and all(map(str.isascii, self.recipients))
+        )
+
+
+Take = Callable[[], Transaction | None]
+Done = Callable[[Transaction], None]
+
+
+class Connection:
+    """One open session; give it transactions with send()."""
+
+    def __init__(self, session: Session, timeouts: Timeouts) -> None:
+        self._wire = session.wire
+        self._timeouts = timeouts
+        self._host = str(session.hop)
+        self._extensions = session.extensions
+        self._size_limit = session.size_limit
+        # The envelope is out, the message is not.
+        self._asked: Transaction | None = None
+        # Our final dot is out, the answer is not here.
+        self._dotted: Transaction | None = None
+        self._loop = asyncio.get_running_loop()
+        self._until = 0.0
+
+    @classmethod
+    async def open(cls, hop: Hop, timeouts: Timeouts | None = None) -> Self:
+        """Raise HostTrouble when no mail can be sent to this host now."""
+        timeouts = timeouts or Timeouts()
+        return cls(await open_session(hop, timeouts), timeouts)
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether it can be asked to send (more)."""
+        return self._wire.is_quiet
+
+    async def close(self) -> None:
+        """Take leave; safe on a connection that is gone."""
+        await self._wire.close()
+
+    def drop(self) -> None:
+        """End it in the middle of whatever it does."""
+        self._wire.end("dropped by us")
+
+    async def send(self, take: Take, done: Done) -> Transaction | None:
+        """Send what take() gives until it gives nothing, and tell done() of each.
+
+        Return the transaction whose message the server had not seen when the
+        connection was lost: it may go over another one at once.
+        """
+        pipelines = "PIPELINING" in self._extensions
+        try:
+            await (self._pipelined if pipelines else self._stepwise)(take, done)
+        except Lost as lost:
+            return self._lost(lost, done)
+        return None
+
+    async def _pipelined(self, take: Take, done: Done) -> None:
+        """RFC 2920 3.1: DATA ends a group, a message may begin one."""
+        ready: Transaction | None = None
+        while True:
+            following = self._next(take, done)
+            if self._wire.lost is not None:
+                self._asked = ready
+                raise self._wire.lost
+            if ready is None and following is None:
+                return
+            commands = self._envelope(following) if following else []
+            self._dotted, self._asked = ready, following
+            self._wire.write(b"".join(([ready.data()] if ready else []) + commands))
+            if ready is not None:
+                await self._end_of_data(ready, done)
+                ready = None
+            if following is not None and await self._group(following):
+                ready = following
+            elif following is not None:
+                self._refused(following, done)
+
+    async def _stepwise(self, take: Take, done: Done) -> None:
+        """One command at a time, for a server that cannot pipeline."""
+        while (transaction := self._next(take, done)) is not None:
+            self._asked = transaction
+            if await self._steps(transaction):
+                self._dotted, self._asked = transaction, None
+                self._wire.write(transaction.data())
+                await self._end_of_data(transaction, done)
+            else:
+                self._refused(transaction, done)
+
+    def _next(self, take: Take, done: Done) -> Transaction | None:
+        """The next transaction with a recipient this server may take."""
+        while self._wire.lost is None and (transaction := take()) is not None:
+            transaction.results = [
+                None if _MAILBOX.fullmatch(recipient) else _NO_MAILBOX
+                for recipient in transaction.recipients
+            ]
+            refusal = self._refusal(transaction)
+            if refusal is not None:
+                transaction.settle(refusal)
+            if None in transaction.results:
+                return transaction
+            done(transaction)
+        return None
+
+    def _refusal(self, transaction: Transaction) -> Result | None:
+        """What EHLO said already (RFC 1870 6.1, RFC 6531 3.5)."""
+        sender = transaction.reverse_path
+        if sender and not _MAILBOX.fullmatch(sender):
+            return Result(Outcome.FAILED, None, "5.1.7", _NO_MAILBOX.text)
+        if self._size_limit and transaction.size > self._size_limit:
+            return Result(Outcome.FAILED, None, "5.3.4", _TOO_BIG, self._host)
+        if transaction.is_utf8 and "SMTPUTF8" not in self._extensions:
+            return Result(Outcome.FAILED, None, "5.6.7", _NO_UTF8, self._host)
+        return None
+
+    def _envelope(self, transaction: Transaction) -> list[bytes]:
+        """The commands in front of a message."""
+        mail = f"MAIL FROM:<{transaction.reverse_path}>"
+        if "SIZE" in self._extensions:
+            mail += f" SIZE={transaction.size}"
+        if transaction.needs_8bit and "8BITMIME" in self._extensions:
+            mail += " BODY=8BITMIME"
+        if transaction.is_utf8:
+            mail += " SMTPUTF8"
+        self._until = self._loop.time() + self._timeouts.transaction
+        recipients = [
+            f"RCPT TO:<{recipient}>\r\n".encode()
+            for recipient, known in zip(
+                transaction.recipients, transaction.results, strict=True
+            )
+            if known is None
+        ]
+        return [f"{mail}\r\n".encode(), *recipients, b"DATA\r\n"]
+
+    async def _group(self, transaction: Transaction) -> bool:
+        """The replies to a whole envelope; True: the message is wanted."""
+        mail = await self._reply(self._timeouts.command)
+        replies = [
+            await self._reply(self._timeouts.command)
+            for known in transaction.results
+            if known is None
+        ]
+        data = await self._reply(self._timeouts.data)
+        self._judge(transaction, mail, replies)
+        return await self._go_ahead(transaction, data, mail)
+
+    async def _steps(self, transaction: Transaction) -> bool:
+        """The same, asked one by one; stops where nothing is left to ask."""
+        first, *others, last = self._envelope(transaction)
+        mail = await self._ask(first)
+        replies = [await self._ask(rcpt) for rcpt in others if mail.is_positive]
+        self._judge(transaction, mail, replies)
+        if None not in transaction.results:
+            await self._ask(b"RSET\r\n")
+            return False
+        return await self._go_ahead(transaction, await self._ask(last), mail)
+
+    def _judge(
+        self, transaction: Transaction, mail: Reply, replies: Sequence[Reply]
+    ) -> None:
+        """Settle whom MAIL or RCPT refused."""
+        if not mail.is_positive:
+            transaction.settle(result(mail, self._host))
+            return
+        others = any(reply.is_positive for reply in replies)
+        answers = iter(replies)
+        for at, known in enumerate(transaction.results):
+            if known is None and not (reply := next(answers)).is_positive:
+                transaction.results[at] = recipient_result(
+                    reply, self._host, others=others
+                )
+
+    async def _go_ahead(
+        self, transaction: Transaction, data: Reply, mail: Reply
+    ) -> bool:
+        """RFC 2920 3.1: a 354 that nobody wanted is answered by a lone dot."""
+        if data.code == _GO_AHEAD:
+            if None in transaction.results:
+                return True
+            await self._ask(END)
+            return False
+        if data.code // 100 not in (4, 5):
+            self._wire.end(f"DATA answered by {data}")
+        transaction.settle(result(data, self._host))
+        if mail.is_positive:
+            await self._ask(b"RSET\r\n")
+        return False
+
+    def _refused(self, transaction: Transaction, done: Done) -> None:
+        self._asked = None
+        done(transaction)
+
+    async def _end_of_data(self, transaction: Transaction, done: Done) -> None:
+        """The reply that decides who is responsible now (RFC 5321 4.2.5)."""
+        reply = await self._wire.reply(self._timeouts.dot, self._until)
+        self._dotted = None
+        transaction.settle(result(reply, self._host))
+        done(transaction)
+        if reply.code == _CLOSING:
+            self._wire.end(str(reply))
+
+    async def _ask(self, command: bytes) -> Reply:
+        self._wire.write(command)
+        return await self._reply(self._timeouts.command)
+
+    async def _reply(self, seconds: float) -> Reply:
+        """RFC 5321 3.8: 421 answers anything and ends the connection."""
+        reply = await self._wire.reply(seconds, self._until)
+        if reply.code == _CLOSING:
+            self._wire.end(str(reply))
+            raise Lost(str(reply))
+        return reply
+
+    def _lost(self, lost: Lost, done: Done) -> Transaction | None:
+        """Settle what the server may have; return what it has not."""
+        text = str(lost)
+        self._wire.end(text)
+        if self._dotted is not None:
+            ambiguous = Result(
+                Outcome.TRY_LATER, None, "", text, self._host, is_ambiguous=True
+            )
+            self._dotted.settle(ambiguous)
+            done(self._dotted)
+        unsent, self._dotted, self._asked = self._asked, None, None
+        if unsent is not None:
+            unsent.losses += 1
+            unsent.loss = Result(Outcome.TRY_LATER, None, "", text, self._host)
+        return unsent

@@ -1,0 +1,152 @@
+"""From claimed rows to what is sent for them.
+
+A message is compiled once a process and kept while it is in use; a copy is a
+token, a join and, if signed, one operation of the key.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
+from itertools import groupby
+from operator import attrgetter
+
+from smtpd.models import Message, Outgoing
+from smtpd.outbound.client import Transaction
+from smtpd.outbound.dkim import Signer
+from smtpd.outbound.render import Compiled, Parts, Unsendable, compile_parts
+from smtpd.queue.ledger import Claimed
+from smtpd.tokens import Purpose, make
+
+# Octets of compiled messages to keep, beside the one in use; and how long a
+# changed DKIM key may take to be used.
+_CACHE_SIZE = 32 * 1024 * 1024
+_CACHE_SECONDS = 600.0
+_MOST_RECIPIENTS = 50
+
+
+@dataclass(slots=True)
+class Job(Transaction):
+    """A transaction, and the rows it is for."""
+
+    rows: Sequence[Claimed] = ()
+    # When the message was queued: too old is given up.
+    queued_at: datetime | None = None
+    # By the clock of the event loop: later than this the lease might run out.
+    start_before: float = 0.0
+
+    @property
+    def is_fast(self) -> bool:
+        """Whether somebody waits for it."""
+        return self.rows[0].lane == Outgoing.Lane.FAST
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    outgoing: Outgoing
+    compiled: Compiled
+    made_at: float = field(default_factory=time.monotonic)
+
+
+@dataclass(slots=True)
+class Refused:
+    """Rows whose message cannot be sent at all, and why."""
+
+    rows: Sequence[Claimed]
+    reason: str
+
+
+class Copies:
+    """The compiled messages of this process. Only one thread may use it."""
+
+    def __init__(self) -> None:
+        self._entries: OrderedDict[int, _Entry] = OrderedDict()
+
+    def jobs(self, rows: Sequence[Claimed]) -> Iterator[Job | Refused]:
+        """What to send for rows that are sorted by message."""
+        for outgoing_id, group in groupby(rows, attrgetter("outgoing_id")):
+            own = list(group)
+            try:
+                entry = self._entry(outgoing_id)
+            except ValueError as error:
+                yield Refused(own, str(error))
+            else:
+                yield from _jobs(entry, own)
+
+    def _entry(self, outgoing_id: int) -> _Entry:
+        entry = self._entries.pop(outgoing_id, None)
+        if entry is None or entry.made_at + _CACHE_SECONDS < time.monotonic():
+            entry = _load(outgoing_id)
+        self._entries[outgoing_id] = entry
+        size = sum(kept.compiled.size for kept in self._entries.values())
+        while size > _CACHE_SIZE and len(self._entries) > 1:
+            _, gone = self._entries.popitem(last=False)
+            size -= gone.compiled.size
+        return entry
+
+
+def _load(outgoing_id: int) -> _Entry:
+    """Read a message and cut it. ValueError: it cannot be sent or signed."""
+    outgoing = Outgoing.objects.select_related("dkim_domain").get(pk=outgoing_id)
+    body = outgoing.body
+    if body is None:
+        message = Message.objects.only("raw", "body_at").get(pk=outgoing.message_id)
+        body = bytes(message.raw)[message.body_at :]
+    parts = Parts(
+        bytes(outgoing.head),
+        bytes(outgoing.copy_head),
+        bytes(body),
+        outgoing.body_splices,
+    )
+    domain, signer = outgoing.dkim_domain, None
+    if domain is not None and domain.dkim_key:
+        signer = Signer(domain.name, domain.dkim_selector, domain.dkim_key)
+    now = int(time.time())
+    # The cache must not keep the bytes a second time.
+    outgoing.head = outgoing.copy_head = outgoing.body = b""
+    return _Entry(outgoing, compile_parts(parts, signer, signed_at=now))
+
+
+def _jobs(entry: _Entry, rows: Sequence[Claimed]) -> Iterator[Job]:
+    """One transaction for up to 50 when the copies are alike, else one each."""
+    outgoing, compiled = entry.outgoing, entry.compiled
+    if outgoing.envelope == Outgoing.Envelope.FIXED and compiled.is_same_for_all:
+        for at in range(0, len(rows), _MOST_RECIPIENTS):
+            some = rows[at : at + _MOST_RECIPIENTS]
+            yield _job(entry, some, outgoing.reverse_path, "")
+        return
+    is_verp = outgoing.envelope == Outgoing.Envelope.VERP
+    for row in rows:
+        token = "" if row.ref is None else make(Purpose.UNSUBSCRIBE, row.ref)
+        reverse_path = outgoing.reverse_path
+        if is_verp:
+            bounce = make(Purpose.BOUNCE, row.id)
+            reverse_path = f"bounces+{bounce}@{reverse_path}"
+        yield _job(entry, (row,), reverse_path, token)
+
+
+def _job(entry: _Entry, rows: Sequence[Claimed], reverse_path: str, token: str) -> Job:
+    """The signature is made here, in a thread; the bytes when they are sent."""
+    signature = entry.compiled.sign(token)
+    data: Callable[[], bytes] = partial(_data, entry.compiled, signature, token)
+    return Job(
+        reverse_path,
+        [row.address for row in rows],
+        data,
+        entry.compiled.size + len(signature),
+        entry.outgoing.needs_8bit,
+        entry.outgoing.needs_utf8,
+        rows=rows,
+        queued_at=entry.outgoing.created_at,
+    )
+
+
+def _data(compiled: Compiled, signature: bytes, token: str) -> bytes:
+    return signature + compiled.copy(token)
+
+
+__all__ = ["Copies", "Job", "Refused", "Unsendable"]

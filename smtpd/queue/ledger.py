@@ -1,0 +1,183 @@
+"""The statements that move rows of the ledger; a worker uses nothing else.
+
+One statement claims up to 50 rows, one records up to 50 results, and only
+the holder of a row's lease may do so: a worker that was away too long
+changes nothing. No transaction is open while bytes are on the way.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+from django.db import connection
+from django.db.models import F, Q
+from django.utils import timezone
+
+from smtpd.models import Delivery, Destination
+from smtpd.queue.schedule import backoff
+
+# Longer than anything a worker does with a row: see worker.START_WITHIN and
+# outbound.wire.Timeouts.transaction. Until then nobody else touches it.
+LEASE = timedelta(minutes=20)
+BATCH = 50
+
+State = Delivery.State
+
+
+class Claimed(NamedTuple):
+    """One row in our hands."""
+
+    id: int
+    outgoing_id: int
+    address: str
+    ref: int | None
+    lane: int
+    attempts: int
+    claims: int
+    lease: int
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What becomes of one claimed row."""
+
+    row: Claimed
+    state: str
+    # When it is due again, if it is still queued.
+    due_at: datetime | None = None
+    is_ambiguous: bool = False
+    # An attempt in which nothing was sent does not count.
+    is_attempt: bool = True
+    code: int | None = None
+    enhanced: str = ""
+    text: str = ""
+    host: str = ""
+
+
+# A row that was claimed before and not finished may have been sent: that is
+# the `ambiguous` of a worker that died. No ORDER BY id: rows frozen together
+# are due together, and the index gives them in their order anyway.
+_DUE = """
+SELECT id FROM smtpd_delivery
+WHERE destination = %s AND state = 'queued' AND lane <= %s
+  AND next_attempt_at <= %s
+  AND NOT EXISTS (
+    SELECT 1 FROM smtpd_destination AS host
+    WHERE host.name = %s AND host.backoff_until > %s)
+ORDER BY lane, next_attempt_at LIMIT %s
+"""
+_CLAIM = """
+UPDATE smtpd_delivery SET
+  attempts = attempts + 1, claims = claims + 1, lease = %s,
+  ambiguous = ambiguous + CASE WHEN claims > 0 THEN 1 ELSE 0 END,
+  next_attempt_at = %s, updated_at = %s
+WHERE id {among}
+RETURNING id, outgoing_id, address, ref, lane, attempts, claims, lease
+"""
+_RECORD = """
+WITH new (
+  id, lease, state, due_at, unused, ambiguous, code, enhanced, text, host
+) AS ({rows})
+UPDATE smtpd_delivery SET
+  state = new.state,
+  next_attempt_at = COALESCE(new.due_at, smtpd_delivery.next_attempt_at),
+  attempts = smtpd_delivery.attempts - new.unused,
+  ambiguous = smtpd_delivery.ambiguous + new.ambiguous,
+  claims = 0, lease = NULL, code = new.code, enhanced = new.enhanced,
+  text = new.text, host = new.host, updated_at = %s
+FROM new
+WHERE smtpd_delivery.id = new.id AND smtpd_delivery.lease = new.lease
+  AND smtpd_delivery.state = 'queued'
+RETURNING smtpd_delivery.id
+"""
+_ARRAYS = (
+    "SELECT * FROM unnest(%s::bigint[], %s::bigint[], %s::text[],"
+    " %s::timestamptz[], %s::int[], %s::int[], %s::int[], %s::text[], %s::text[],"
+    " %s::text[])"
+)
+_ROW = "(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
+
+
+def claim(destination: str, lane: int, limit: int) -> list[Claimed]:
+    """Take due rows up to a lane, fast ones first, so that nobody else does."""
+    is_postgres = connection.vendor == "postgresql"
+    due = _DUE + ("FOR UPDATE SKIP LOCKED" if is_postgres else "")
+    among = f"= ANY(ARRAY({due}))" if is_postgres else f"IN ({due})"
+    now = timezone.now()
+    at, until = _adapt(now), _adapt(now + LEASE)
+    mine = [secrets.randbits(63), until, at]
+    whose = [destination, lane, at, destination, at, limit]
+    with connection.cursor() as cursor:
+        cursor.execute(_CLAIM.format(among=among), mine + whose)
+        rows = [Claimed(*row) for row in cursor.fetchall()]
+    return sorted(rows, key=lambda row: (row.lane, row.outgoing_id, row.id))
+
+
+def record(changes: Sequence[Change]) -> set[int]:
+    """Write results; return the ids of the rows that were still ours."""
+    values = list(map(_values, changes))
+    params: list[Any]
+    if connection.vendor == "postgresql":
+        rows = _ARRAYS
+        params = [list(column) for column in zip(*values, strict=True)]
+    else:
+        rows = f"VALUES {', '.join([_ROW] * len(values))}"
+        params = [value for row in values for value in row]
+    with connection.cursor() as cursor:
+        now = _adapt(timezone.now())
+        cursor.execute(_RECORD.format(rows=rows), [*params, now])
+        return {row[0] for row in cursor.fetchall()}
+
+
+def _values(change: Change) -> tuple[Any, ...]:
+    return (
+        change.row.id,
+        change.row.lease,
+        change.state,
+        _adapt(change.due_at),
+        0 if change.is_attempt else 1,
+        1 if change.is_ambiguous else 0,
+        change.code,
+        change.enhanced,
+        change.text,
+        change.host,
+    )
+
+
+def _adapt(moment: datetime | None) -> Any:
+    return connection.ops.adapt_datetimefield_value(moment)
+
+
+def due() -> list[str]:
+    """The destinations that have something to send now."""
+    now = timezone.now()
+    resting = Destination.objects.filter(backoff_until__gt=now).values("name")
+    waiting = Delivery.objects.waiting().filter(next_attempt_at__lte=now)
+    names = waiting.exclude(destination__in=resting).order_by()
+    return list(names.values_list("destination", flat=True).distinct())
+
+
+def host_failed(destination: str, reason: str) -> datetime:
+    """Leave a host alone for a while; workers that fail together count once."""
+    now = timezone.now()
+    host, _ = Destination.objects.get_or_create(name=destination)
+    until = now + backoff(host.failures)
+    free = Q(backoff_until=None) | Q(backoff_until__lte=now)
+    Destination.objects.filter(free, pk=host.pk).update(
+        backoff_until=until,
+        failures=F("failures") + 1,
+        last_failure_at=now,
+        last_failure=reason[:500],
+    )
+    return until
+
+
+def host_answered(destination: str) -> None:
+    """It is well again."""
+    Destination.objects.filter(name=destination, failures__gt=0).update(
+        failures=0, backoff_until=None
+    )

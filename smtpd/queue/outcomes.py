@@ -1,0 +1,80 @@
+"""What a result makes of its row, and who is told when it is the end."""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.utils import timezone
+
+from smtpd.models import Delivery
+from smtpd.outbound.results import Outcome, Result
+from smtpd.queue import ledger, schedule
+from smtpd.queue.ledger import Change, Claimed
+from smtpd.routing import doors
+
+logger = logging.getLogger(__name__)
+State = Delivery.State
+
+
+def record(changes: Sequence[Change]) -> None:
+    """Write results and tell the apps who failed for good."""
+    recorded = ledger.record(changes)
+    failed = [
+        change.row.id
+        for change in changes
+        if change.state == State.FAILED
+        and change.row.ref is not None
+        and change.row.id in recorded
+    ]
+    for change in changes:
+        if change.state != State.SENT and change.text:
+            _log(change)
+    if failed:
+        _tell_doors(failed)
+
+
+def _log(change: Change) -> None:
+    logger.info(
+        "delivery=%s state=%s code=%s enhanced=%s host=%s text=%s",
+        *(change.row.id, change.state, change.code, change.enhanced),
+        *(change.host, change.text),
+    )
+
+
+def _tell_doors(failed: list[int]) -> None:
+    for name, door in doors().items():
+        try:
+            door.failed(failed)
+        except Exception:
+            logger.exception("door=%s state=broken deliveries=%s", name, failed)
+
+
+def changed(
+    row: Claimed, result: Result, queued_at: datetime | None, *, is_attempt: bool = True
+) -> Change:
+    """What a result makes of its row."""
+    now = timezone.now()
+    state, due_at = State.SENT, None
+    if result.outcome is not Outcome.SENT:
+        age = now - queued_at if queued_at else timedelta(0)
+        if schedule.is_final(result, age, settings.GIVE_UP_DAYS):
+            state = State.FAILED
+        else:
+            state = State.QUEUED
+            wait = schedule.next_wait(row.attempts, random.random())  # noqa: S311 - jitter
+            due_at = now + wait if is_attempt else now
+    return Change(
+        row,
+        state,
+        due_at,
+        result.is_ambiguous,
+        is_attempt,
+        result.code,
+        result.enhanced,
+        result.text,
+        result.host,
+    )
