@@ -21,8 +21,9 @@ class AliasForm(forms.Form):
 
     targets = forms.CharField(
         label="Targets",
-        required=False,
+        # Line numbers must be those of the box.
         strip=False,
+        error_messages={"required": "Name at least one address."},
         help_text="One address a line: people anywhere, lists or other aliases of"
         " this site. Mail goes on to each of them as it came.",
         widget=forms.Textarea(
@@ -40,6 +41,10 @@ class AliasForm(forms.Form):
         max_length=200,
         help_text="For you and the other admins: what the address is for.",
     )
+
+    def __init__(self, *args: Any, may_be_empty: bool = False, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["targets"].required = not may_be_empty
 
     def clean_targets(self) -> list[str]:
         targets, problems = parse_targets(self.cleaned_data["targets"])

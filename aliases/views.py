@@ -90,7 +90,8 @@ def show(request: HttpRequest, address: str) -> HttpResponse:
     alias = alias_for_admin(request.user, address)
     saved = [target.mailbox for target in alias.targets.all()]
     initial = {"targets": "\n".join(saved), "description": alias.description}
-    form = AliasForm(request.POST or None, initial=initial)
+    is_role = actions.is_role(alias)
+    form = AliasForm(request.POST or None, initial=initial, may_be_empty=is_role)
     if request.method == "POST" and form.is_valid():
         data = form.cleaned_data
         try:
@@ -104,7 +105,7 @@ def show(request: HttpRequest, address: str) -> HttpResponse:
     context = {
         "alias": alias,
         "form": form,
-        "is_role": actions.is_role(alias),
+        "is_role": is_role,
         "stand_ins": [] if saved else admins_of(alias.address.domain),
         "refusal": found if isinstance(found, Reply) else None,
         "steps": steps,

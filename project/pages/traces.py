@@ -133,4 +133,7 @@ def _with_states(messages: list[Message]) -> list[tuple[Message, dict[str, int]]
     )
     for pk, state, count in rows:
         counts[pk][state] = count
-    return [(message, counts[message.pk]) for message in messages]
+    return [
+        (message, {s: counts[message.pk][s] for s in STATES if s in counts[message.pk]})
+        for message in messages
+    ]
