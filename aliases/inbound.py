@@ -19,6 +19,7 @@ from smtpd.models import Address, Domain, Message, Outgoing
 from smtpd.paths import Path
 from smtpd.queue.actions import enqueue
 from smtpd.replies import Reply
+from smtpd.returns import return_to_sender
 from smtpd.routing import Route, resolve
 from smtpd.verdict import ACCEPT, Outcome, Verdict
 
@@ -90,7 +91,8 @@ def take(route: Route, message: Message, facts: Facts, verdict: Verdict) -> None
 
 
 def failed(delivery_ids: Sequence[int]) -> None:
-    """An alias keeps no score of its targets: the ledger says it all."""
+    """Tell the senders. An alias keeps no score: the ledger says who failed."""
+    return_to_sender(delivery_ids)
 
 
 def _route(found: Route, start: Path, domain: Domain) -> Route | Reply:
