@@ -9,6 +9,8 @@ and answer for their bounces. Who has such targets replaces them first.
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
@@ -45,16 +47,17 @@ def alias_to_list(alias: Alias, name: str, *, owner: str) -> MailingList:
     targets = [target.mailbox for target in alias.targets.all()]
     _refuse_our_own(targets)
     alias.delete()
-    mlist = list_at(
-        address,
-        name,
-        owner=owner,
-        is_public=False,
-        joining=MailingList.Joining.CLOSED,
-        posters=MailingList.Posters.ANYONE,
-    )
-    for target in targets:
-        join(mlist, target)
+    with _refusals():
+        mlist = list_at(
+            address,
+            name,
+            owner=owner,
+            is_public=False,
+            joining=MailingList.Joining.CLOSED,
+            posters=MailingList.Posters.ANYONE,
+        )
+        for target in targets:
+            join(mlist, target)
     log.info("address=%s alias-to-list members=%d", address, len(targets))
     return mlist
 
@@ -83,9 +86,19 @@ def list_to_alias(mlist: MailingList, *, confirmed: bool = False) -> Alias:
     address.kind = Address.Kind.ALIAS
     address.save(update_fields=["kind"])
     alias = Alias.objects.create(address=address, description=mlist.name)
-    aliases.update(alias, targets)
+    with _refusals():
+        aliases.update(alias, targets)
     log.info("address=%s list-to-alias targets=%d", address, len(targets))
     return alias
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """What the other room refuses is a refusal of ours."""
+    try:
+        yield
+    except ValidationError as problem:
+        raise NotConverted(problem.messages) from problem
 
 
 def _refuse_role(address: Address) -> None:

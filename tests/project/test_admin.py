@@ -17,6 +17,7 @@ from lists.models import (
     Request,
     Subscription,
 )
+from project import urls
 from project.models import User
 from smtpd.models import (
     Address,
@@ -40,6 +41,8 @@ from tests.aliases.makers import (
 
 pytestmark = pytest.mark.django_db
 
+assert urls.urlpatterns, "the admin is filled when the URLs are made"
+REGISTERED = list(admin.site._registry)
 OURS = [
     model
     for app in ("smtpd", "aliases", "lists", "project")
@@ -60,7 +63,6 @@ LEDGER = {
     Post,
     Request,
 }
-REGISTERED = list(admin.site._registry)
 SECRET = b"X-Secret: in the raw bytes"
 
 
@@ -131,7 +133,7 @@ def test_each_row_is_shown_without_raw_bytes(
     assert b"PRIVATE KEY" not in answer.content
 
 
-@pytest.mark.parametrize("model", sorted(LEDGER, key=lambda model: model.__name__))
+@pytest.mark.parametrize("model", sorted(LEDGER, key=str))
 def test_the_ledger_is_not_edited(full_site: Client, model: type[Model]) -> None:
     row = model._default_manager.first()
     assert row is not None

@@ -113,3 +113,16 @@ def test_posts_that_wait_are_never_dropped(confirmed: bool) -> None:
     with pytest.raises(NotConverted, match="copies"):
         list_to_alias(mlist, confirmed=confirmed)
     assert MailingList.objects.filter(pk=mlist.pk).exists()
+
+
+def test_what_cannot_subscribe_is_a_refusal() -> None:
+    alias = aliases.create("team@lists.test", ["sam@[192.0.2.1]"])
+    with pytest.raises(NotConverted):
+        alias_to_list(alias, "The team", owner=OLGA)
+
+
+def test_an_empty_list_is_no_alias() -> None:
+    mlist = make_list("talk@lists.test")
+    Subscription.objects.update(mode="none")
+    with pytest.raises(NotConverted, match="at least one target"):
+        list_to_alias(mlist, confirmed=True)
