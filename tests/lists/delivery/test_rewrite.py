@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from lists.delivery.rewrite import Compiled, Original, Style, rewrite
 from smtpd import fields
+from tests.lists.delivery.test_footer import parts_of
 from tests.lists.posts import make_mail
 
 STYLE = Style(
@@ -177,7 +178,7 @@ def test_a_wrapped_body_keeps_its_own_fields() -> None:
     assert message.get_content_type() == "multipart/mixed"
     assert message["MIME-Version"] == "1.0"
     assert message["Content-Language"] is None
-    first, last = message.get_payload()
+    first, last = parts_of(message)
     assert (first["Content-Type"], first["Content-Language"]) == ("text/html", "de")
     assert last.get_payload() == "Bye"
 

@@ -26,7 +26,7 @@ def subject(value: str, prefix: str = "[Z] ") -> str:
         ("Re: Re: hi", "[Z] Re: hi"),
         ("AW: hi", "[Z] Re: hi"),
         ("RE[2]: [z] Sv: hi", "[Z] Re: hi"),
-        ("回复：hi", "[Z] Re: hi"),
+        ("回复\uff1ahi", "[Z] Re: hi"),
         ("[Z]", "[Z]"),
         ("", "[Z]"),
         ("[Z] [Z] dup", "[Z] dup"),
