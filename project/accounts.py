@@ -32,7 +32,7 @@ def ensure_user(email: str) -> None:
         return
 
 
-class AskForCodeForm(RequestLoginCodeForm):
+class AskForCodeForm(RequestLoginCodeForm):  # type: ignore[misc] # untyped
     """The sign-in page. It says the same to every address."""
 
     def clean_email(self) -> str:
@@ -41,7 +41,7 @@ class AskForCodeForm(RequestLoginCodeForm):
         return email
 
 
-class Adapter(DefaultAccountAdapter):
+class Adapter(DefaultAccountAdapter):  # type: ignore[misc] # untyped
     """allauth, told about our house."""
 
     def is_open_for_signup(self, request: HttpRequest) -> bool:

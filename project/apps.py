@@ -1,3 +1,5 @@
+import gc
+
 from django.apps import AppConfig
 
 # Makes our Celery app the one that every shared task belongs to.
@@ -13,3 +15,5 @@ class ProjectConfig(AppConfig):
 
     def ready(self) -> None:
         register()
+        # What is loaded now stays: a forked worker need not touch, and so copy, it.
+        gc.freeze()

@@ -12,11 +12,12 @@ from collections.abc import Iterable
 from typing import Any
 from urllib.parse import urlsplit
 
-import redis
 from django.conf import settings
 from django.core import checks
 from django.db import Error as DatabaseError
 from django.db import connection
+from kombu import Connection
+from kombu.exceptions import KombuError
 
 from project import binds
 from project.supervisor.broker import LONGEST_SOCKET_PATH
@@ -89,8 +90,9 @@ def check_data(**_: Any) -> Iterable[checks.CheckMessage]:
     too_long = len(os.fsencode(settings.EMBEDDED_BROKER)) > LONGEST_SOCKET_PATH
     if too_long and str(settings.BROKER_URL).startswith("redis+socket:"):
         yield checks.Error(
-            f"FOLKMOOT_DATA: the path of {settings.EMBEDDED_BROKER.name} in it is longer"
-            f" than {LONGEST_SOCKET_PATH} bytes; move the folder or set BROKER_URL.",
+            f"FOLKMOOT_DATA: the path of {settings.EMBEDDED_BROKER.name} in it is"
+            f" longer than {LONGEST_SOCKET_PATH} bytes; move the folder or set"
+            " BROKER_URL.",
             id="folkmoot.E006",
         )
 
@@ -122,23 +124,25 @@ def _check_postgresql() -> Iterable[checks.CheckMessage]:
             )
 
 
-def _redis_url() -> str:
-    location: str = settings.CACHES["default"].get("LOCATION", "")
-    return location if "redis" in settings.CACHES["default"]["BACKEND"] else ""
+def broker_trouble(broker: Connection) -> tuple[type[Exception], ...]:
+    """Return what a broker that does not answer raises; depends on its kind."""
+    theirs: Any = broker.connection_errors
+    return (OSError, KombuError, *theirs)
 
 
 def check_broker(**_: Any) -> Iterable[checks.CheckMessage]:
     """The broker answers and never throws a task away to save memory."""
-    url = _redis_url()
-    if not url or url.startswith("unix:"):
+    if not settings.BROKER_URL.startswith(("redis://", "rediss://")):
         # The embedded one is started with the right options.
         return
-    try:
-        with redis.Redis.from_url(url, socket_timeout=5, db=0) as client:
-            policy = client.info("memory").get("maxmemory_policy")
-    except (redis.RedisError, OSError) as error:
-        yield checks.Error(f"BROKER_URL: no answer ({error}).", id="folkmoot.E009")
-        return
+    with Connection(settings.BROKER_URL, connect_timeout=5) as broker:
+        try:
+            channel: Any = broker.default_channel
+            memory = channel.client.info("memory")
+        except broker_trouble(broker) as error:
+            yield checks.Error(f"BROKER_URL: no answer ({error}).", id="folkmoot.E009")
+            return
+    policy = memory.get("maxmemory_policy")
     if policy not in {None, "noeviction"}:
         yield checks.Error(
             f"Redis: maxmemory-policy is {policy}; set it to noeviction, or tasks"
@@ -167,8 +171,9 @@ def check_web(**_: Any) -> Iterable[checks.CheckMessage]:
         )
     if not settings.BASE_URL.startswith("https:"):
         yield checks.Warning(
-            f"BASE_URL: {settings.BASE_URL} is not https; mail programs refuse one-click"
-            " unsubscribe over http (RFC 8058). Set the public https address.",
+            f"BASE_URL: {settings.BASE_URL} is not https; mail programs refuse"
+            " one-click unsubscribe over http (RFC 8058). Set the public https"
+            " address.",
             id="folkmoot.W003",
         )
     if "*" in settings.ALLOWED_HOSTS:

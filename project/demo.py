@@ -20,7 +20,7 @@ PEOPLE = (
     ("Bram de Wit", "bram@example.net"),
     ("Chiara Ricci", "chiara@example.com"),
     ("Dmitri Volkov", "dmitri@example.org"),
-    ("Elif Yılmaz", "elif@example.net"),
+    ("Elif Demirtaş", "elif@example.net"),
     ("Farid Haddad", "farid@example.com"),
     ("Greta Lindqvist", "greta@example.org"),
     ("Hana Sato", "hana@example.net"),

@@ -18,9 +18,8 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 from kombu import Connection
-from kombu.exceptions import KombuError
-from redis.exceptions import RedisError
 
+from project.checks import broker_trouble
 from smtpd.models import Delivery
 
 log = logging.getLogger(__name__)
@@ -66,15 +65,17 @@ def _ask_database() -> tuple[bool, float | None]:
 
 def _ask_broker() -> tuple[bool, float | None]:
     options = {**settings.CELERY_BROKER_TRANSPORT_OPTIONS, "socket_timeout": 2}
+    broker = Connection(
+        settings.BROKER_URL, connect_timeout=2, transport_options=options
+    )
     try:
-        with Connection(
-            settings.BROKER_URL, connect_timeout=2, transport_options=options
-        ) as broker:
-            broker.ensure_connection(max_retries=1, timeout=2)
+        broker.ensure_connection(max_retries=1, timeout=2)
         return True, _age(cache.get(_BEAT_KEY))
-    except (OSError, KombuError, RedisError) as error:
-        log.error("unhealthy part=broker error=%s", error)  # noqa: TRY400 - known kind
+    except broker_trouble(broker) as error:
+        log.warning("unhealthy part=broker error=%s", error)
         return False, None
+    finally:
+        broker.release()
 
 
 def look() -> Health:

@@ -108,7 +108,9 @@ class Supervisor:
             self.say(name, f"ended code={code}; starting again in {wait:.1f} s")
 
     def _all_answer(self) -> bool:
-        web = _hear(self.env["WEB_BIND"], b"GET /healthz HTTP/1.0\r\n\r\n")
+        host = self.env["BASE_URL"].split("/")[2]
+        question = f"GET /healthz HTTP/1.0\r\nHost: {host}\r\n\r\n"
+        web = _hear(self.env["WEB_BIND"], question.encode())
         return web.startswith(b"HTTP/") and (
             not self.env["SMTP_BIND"] or _hear(self.env["SMTP_BIND"], b"")[:3] == b"220"
         )

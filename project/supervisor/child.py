@@ -10,7 +10,7 @@ import sys
 import time
 
 from project.supervisor.lines import Lines
-from project.supervisor.plan import Part
+from project.supervisor.plan import ENVIRONMENT, Part
 
 # A part that lived this long had no trouble starting.
 _STEADY = 60.0
@@ -41,8 +41,9 @@ class Child:
         """Start the process; return the descriptor of its output."""
         tether = (sys.executable, "-m", "project.supervisor.tether", str(os.getpid()))
         # A session of its own: Ctrl-C in our terminal is ours to hand on.
-        self.process = subprocess.Popen(
+        self.process = subprocess.Popen(  # noqa: S603 - our own plan, no shell
             (*tether, *self.part.argv),
+            env=os.environ | ENVIRONMENT,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -36,18 +36,16 @@ def _web(bind: str, processes: str) -> Part:
     return Part("web", argv, grace=10)
 
 
+# In a container one is root; Celery fears pickle there, and we take JSON only.
+_NO_FEAR = "ignore:You're running the worker with superuser privileges"
+_CELERY = ("-W", _NO_FEAR, "-m", "celery")
+
+
 def _worker(processes: str) -> Part:
     quiet = ("--without-gossip", "--without-mingle", "--without-heartbeat")
-    argv = ("-m", "celery", "-A", "project", "worker", "--loglevel", "INFO", *quiet)
+    argv = (*_CELERY, "-A", "project", "--quiet", "worker", "--loglevel", "INFO")
     # A warm stop ends the task in hand; one batch takes no longer than this.
-    return Part("worker", _python(*argv, "--concurrency", processes), grace=60)
-
-
-def _clock(data: str) -> Part:
-    # Where beat notes when it last sent what.
-    notes = ("--schedule", f"{data}/clock", "--pidfile", "")
-    argv = ("-m", "celery", "-A", "project.clock", "beat", "--loglevel", "WARNING")
-    return Part("clock", _python(*argv, *notes), grace=5)
+    return Part("worker", _python(*argv, *quiet, "--concurrency", processes), grace=60)
 
 
 def parts(env: Mapping[str, str]) -> list[Part]:
@@ -65,10 +63,23 @@ def parts(env: Mapping[str, str]) -> list[Part]:
     many = int(env["SMTP_PROCESSES"])
     for number in range(1, many + 1):
         name = "smtpd" if many == 1 else f"smtpd-{number}"
-        planned.append(Part(name, _python("manage.py", "smtpd"), grace=15))
-    planned += [_worker(env["WORKERS"]), _clock(env["FOLKMOOT_DATA"])]
+        planned.append(
+            Part(name, _python("manage.py", "smtpd", "--skip-checks"), grace=15)
+        )
+    planned += [
+        _worker(env["WORKERS"]),
+        Part("clock", _python("-m", "project.clock"), grace=5),
+    ]
     return planned
 
+
+# For every part. The checks are done, and they load every page; a thread needs
+# no heap of its own.
+ENVIRONMENT = {
+    "CELERY_SKIP_CHECKS": "1",
+    "MALLOC_ARENA_MAX": "2",
+    "PYTHONUNBUFFERED": "1",
+}
 
 STOPS = ("smtpd", "web", "worker", "clock", "broker")
 

@@ -1,4 +1,4 @@
-"""Tie a process to its parent's life: `python -m project.supervisor.tether PID COMMAND`.
+"""Tie a command to its parent's life: `python -m project.supervisor.tether PID ...`.
 
 Linux sends the command a SIGTERM when process PID, our parent, is gone, even by
 kill -9; elsewhere the command just runs. The tie survives exec, so no process of

@@ -71,8 +71,8 @@ class Command(BaseCommand):
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise CommandError(
-                f"Folkmoot already runs on {folder}. Stop it first, or set FOLKMOOT_DATA"
-                " and other ports for a second site."
+                f"Folkmoot already runs on {folder}. Stop it first, or set"
+                " FOLKMOOT_DATA and other ports for a second site."
             ) from None
         return lock
 
