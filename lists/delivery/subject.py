@@ -13,8 +13,10 @@ from smtpd.fields import Field
 
 # What mail programs put before the subject of a reply: English, German,
 # Scandinavian, Polish, Dutch, Turkish, Chinese; with a counter, some of them.
+# Bounded throughout: a subject of spaces must not take quadratic time.
 _REPLY = re.compile(
-    r"(?:re|aw|sv|vs|odp|antw|ynt|回复|答复)\s*(?:\[\d+\]|\(\d+\)|\^\d+)?\s*[:\uff1a]\s*",
+    r"(?:re|aw|sv|vs|odp|antw|ynt|回复|答复)\s{0,4}"
+    r"(?:\[\d{1,6}\]|\(\d{1,6}\)|\^\d{1,6})?\s{0,4}[:\uff1a]",
     re.IGNORECASE,
 )
 

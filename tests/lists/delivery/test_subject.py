@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from lists.delivery.subject import prefixed
@@ -69,3 +71,14 @@ def test_a_plain_subject_keeps_its_folding() -> None:
 def test_an_encoded_line_break_makes_no_field() -> None:
     evil = "=?utf-8?q?hi=0D=0ABcc=3A_nick=40elsewhere.test?="
     assert subject(evil) == "[Z] hi Bcc: nick@elsewhere.test"
+
+
+@pytest.mark.parametrize("word", ["re ", "Re[", "re: ", "[Z] ", "re(1 ", "=?utf-8?q?"])
+def test_a_hostile_subject_takes_no_time(word: str) -> None:
+    field = Field("subject", b"Subject: " + word.encode() * 50_000 + b"\r\n")
+    padded = Field("subject", b"Subject: re" + b" " * 200_000 + b"x\r\n")
+    start = time.perf_counter()
+    prefixed("[Z]", field)
+    prefixed("[Z]", padded)
+    # Quadratic would be minutes.
+    assert time.perf_counter() - start < 3
