@@ -189,8 +189,11 @@ def _is_receipt(message: Message) -> bool:
 
 
 def _has_too_many_parts(message: Message) -> bool:
-    payload = message.get_payload()
-    return isinstance(payload, list) and len(payload) > MAX_PARTS
+    """Whether anything in it has more parts or blocks than a server writes."""
+    payloads = (part.get_payload() for part in _parts(message))
+    return any(
+        isinstance(inner, list) and len(inner) > MAX_BLOCKS for inner in payloads
+    )
 
 
 def _first_text(message: Message) -> str:

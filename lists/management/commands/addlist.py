@@ -10,7 +10,10 @@ from django.core.management.base import BaseCommand, CommandError
 
 from lists.actions import create_list
 
-BOOLEANS = {"yes": "true", "on": "true", "no": "false", "off": "false"}
+BOOLEANS = {
+    **dict.fromkeys(("yes", "on", "true"), "True"),
+    **dict.fromkeys(("no", "off", "false"), "False"),
+}
 
 
 class Command(BaseCommand):

@@ -190,7 +190,7 @@ def test_refusals_while_sending_count_the_same(sam: Subscription) -> None:
     come_back(refused, UNKNOWN_USER)
     sam.refresh_from_db()
     assert (sam.bounce_score, Bounce.objects.count()) == (2, 1)
-    assert Bounce.objects.get().text == "no such"
+    assert Bounce.objects.get().text == "no such user"
 
 
 def test_what_was_given_up_without_a_word_is_soft(sam: Subscription) -> None:

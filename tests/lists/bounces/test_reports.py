@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from email import message_from_bytes
 
 import pytest
 
@@ -54,7 +55,7 @@ def test_the_returned_mail_is_not_mistaken_for_the_report() -> None:
         "Content-Type: multipart/mixed; boundary=outer\r\n\r\n--outer\r\n"
         f"Content-Type: message/rfc822\r\n\r\n{inner}\r\n--outer--\r\n"
     ).encode()
-    assert reports._delivery_status(reports.message_from_bytes(raw)) is None
+    assert reports._delivery_status(message_from_bytes(raw)) is None
 
 
 def test_a_complaint_is_read_without_an_address() -> None:

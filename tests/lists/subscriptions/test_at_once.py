@@ -1,0 +1,62 @@
+"""What holds when many ask at the same time, each on its own connection."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+import pytest
+from django.core import mail
+from django.db import connection
+
+from lists.bounces.actions import take_report
+from lists.models import Bounce, Request, Subscription
+from lists.subscriptions import limits
+from lists.subscriptions.actions import ask_to_join, confirm
+from tests.lists.bounces.ledger import make_delivery
+from tests.lists.bounces.mails import UNKNOWN_USER
+from tests.lists.posts import NICK, SAM, make_list, store, subscribe
+
+pytestmark = pytest.mark.django_db(transaction=True)
+THREADS = 6
+T = TypeVar("T")
+
+
+def at_once(verb: Callable[[int], T]) -> list[T]:
+    """Call a verb in several threads that start together."""
+    start = threading.Barrier(THREADS)
+
+    def run(number: int) -> T:
+        try:
+            start.wait(timeout=10)
+            return verb(number)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        return list(pool.map(run, range(THREADS)))
+
+
+def test_the_limit_holds_for_those_who_ask_at_once() -> None:
+    lists = [make_list(f"talk{number}") for number in range(THREADS)]
+    at_once(lambda number: ask_to_join(lists[number], NICK))
+    assert len(mail.outbox) == limits.PER_ADDRESS == Request.objects.count()
+
+
+def test_answers_at_once_make_one_member_and_one_welcome() -> None:
+    ask_to_join(make_list(), NICK)
+    mail.outbox.clear()
+    requests = [Request.objects.get() for _ in range(THREADS)]
+    assert all(at_once(lambda number: confirm(requests[number])))
+    assert Subscription.objects.count() == 1
+    assert len(mail.outbox) == 1
+
+
+def test_a_report_that_comes_at_once_by_several_ways_counts_once() -> None:
+    delivery = make_delivery(subscribe(make_list(), SAM))
+    mails = [store(UNKNOWN_USER, reverse_path="") for _ in range(THREADS)]
+    at_once(lambda number: take_report(delivery.pk, *mails[number]))
+    assert Bounce.objects.count() == 1
+    assert Subscription.objects.get().bounce_score == 2
