@@ -27,8 +27,10 @@ _FIELD_NAME = re.compile(rb"([!-9;-~]+)[ \t]*:")
 _FIELD_START = re.compile(rb"\r\n(?![ \t])")
 _WORD = re.compile(r"=\?([\w.:-]{1,40})(?:\*[^?]*)?\?([bqBQ])\?([^? ]*)\?=")
 _GAP = re.compile(r"(\?=)[ \t]+(?==\?)")
+# Some charsets decode to half a surrogate pair, which no database takes.
 _CONTROL = re.compile(
-    r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]"
+    r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069"
+    r"\ud800-\udfff]"
 )
 
 
@@ -177,5 +179,6 @@ def build(name: str, value: str) -> bytes:
     if _CONTROL.search(value) or not _FIELD_NAME.fullmatch(f"{name}:".encode()):
         raise ValueError(f"header field {name!r} with control characters")
     charset = "us-ascii" if value.isascii() else "utf-8"
-    header = Header(value, charset, header_name=name, maxlinelen=76)
+    # RFC 2047 2: an encoded word has at most 75 characters.
+    header = Header(value, charset, header_name=name, maxlinelen=75)
     return f"{name}: {header.encode(linesep=chr(13) + chr(10))}\r\n".encode("ascii")

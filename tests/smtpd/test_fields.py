@@ -106,6 +106,7 @@ def test_built_fields_are_encoded_and_folded() -> None:
     assert fields.build("Subject", "hello") == b"Subject: hello\r\n"
     built = fields.build("Subject", "é" * 100)
     assert all(len(line) <= 78 for line in built.split(b"\r\n"))
+    assert all(len(word) <= 75 for word in built.split())
     assert fields.text(fields.split(built + b"\r\n")[0][0].value) == "é" * 100
 
 
@@ -113,6 +114,13 @@ def test_built_fields_are_encoded_and_folded() -> None:
 def test_a_line_break_in_a_value_is_refused(value: str) -> None:
     with pytest.raises(ValueError, match="control"):
         fields.build("Subject", value)
+
+
+@pytest.mark.parametrize(
+    "word", [b"=?utf-7?q?a+2AA-b?=", b"=?unicode_escape?q?a=5Cud800b?="]
+)
+def test_half_a_character_is_left_out(word: bytes) -> None:
+    assert fields.text(word) == "a b"
 
 
 @given(st.binary(max_size=400))
