@@ -100,11 +100,13 @@ class Client:
     """A raw SMTP client; every read has a deadline."""
 
     def __init__(self, address: tuple[str, int] | str) -> None:
-        if isinstance(address, str):
-            self.sock = socket.socket(socket.AF_UNIX)
+        is_unix = isinstance(address, str)
+        self.sock = socket.socket(socket.AF_UNIX if is_unix else socket.AF_INET)
+        try:
             self.sock.connect(address)
-        else:
-            self.sock = socket.create_connection(address)
+        except OSError:
+            self.sock.close()
+            raise
         self.sock.settimeout(PATIENCE)
         self._read = b""
 
@@ -117,20 +119,23 @@ class Client:
     def say(self, octets: bytes) -> None:
         self.sock.sendall(octets)
 
+    def line(self) -> str:
+        """The next line; "" at the end."""
+        while b"\r\n" not in self._read:
+            data = self.sock.recv(65536)
+            if not data:
+                assert not self._read
+                return ""
+            self._read += data
+        line, _, self._read = self._read.partition(b"\r\n")
+        return line.decode("ascii")
+
     def reply(self) -> str:
         """The next reply, its lines joined by newlines; "" at the end."""
-        lines = []
-        while True:
-            while b"\r\n" not in self._read:
-                data = self.sock.recv(65536)
-                if not data:
-                    assert not self._read
-                    return "\n".join(lines)
-                self._read += data
-            line, _, self._read = self._read.partition(b"\r\n")
-            lines.append(line.decode("ascii"))
-            if line[3:4] != b"-":
-                return "\n".join(lines)
+        lines = [self.line()]
+        while lines[-1][3:4] == "-":
+            lines.append(self.line())
+        return "\n".join(lines)
 
     def replies(self, count: int) -> list[str]:
         """The code and enhanced code of the next replies."""
@@ -167,9 +172,9 @@ class Client:
         self.sock = context.wrap_socket(self.sock)
 
 
-def until(holds: Callable[[], bool]) -> None:
+def until(holds: Callable[[], bool], seconds: float = PATIENCE) -> None:
     """Wait for a fact, not longer than anybody has patience for."""
-    end = time.monotonic() + PATIENCE
+    end = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < end
         threading.Event().wait(0.01)

@@ -1,0 +1,166 @@
+"""`manage.py smtpd` as operators run it: start, share, drain, and no database."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.smtpd.listening import OPEN, Client, until
+from tests.stack import ROOT, free_port
+
+
+class Process:
+    """A listener of its own, on an empty data folder: no table is there."""
+
+    def __init__(self, data: Path, port: int) -> None:
+        self.log = data / f"smtpd-{os.urandom(4).hex()}.log"
+        self.mailbox = str(data / "mailbox.sock")
+        self.port = port
+        env = {
+            **os.environ,
+            "FOLKMOOT_DATA": str(data),
+            "DATABASE_URL": f"sqlite:///{data}/nothing.sqlite3",
+            "SMTP_BIND": f"127.0.0.1:{port}",
+            "SMTP_HOSTNAME": "mx.test",
+            "RELAY": "mailbox",
+        }
+        env.pop("DJANGO_SETTINGS_MODULE", None)
+        with self.log.open("wb") as log:
+            self.popen = subprocess.Popen(
+                (sys.executable, "manage.py", "smtpd"),
+                cwd=ROOT,
+                env=env,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+
+    def wait_ready(self) -> None:
+        until(lambda: "smtpd ready on " in self.log.read_text() or self.is_gone(), 60)
+        assert not self.is_gone(), self.log.read_text()
+
+    def is_gone(self) -> bool:
+        return self.popen.poll() is not None
+
+    def connect(self) -> Client:
+        return Client(("127.0.0.1", self.port))
+
+    def peak_kib(self) -> int:
+        status = Path(f"/proc/{self.popen.pid}/status").read_text()
+        match = re.search(r"VmHWM:\s+(\d+) kB", status)
+        assert match
+        return int(match.group(1))
+
+    def close(self) -> None:
+        self.popen.kill()
+        self.popen.wait(20)
+
+
+@pytest.fixture
+def process(tmp_path: Path) -> Iterator[Process]:
+    running = Process(tmp_path, free_port())
+    try:
+        running.wait_ready()
+        yield running
+    finally:
+        running.close()
+
+
+def test_without_a_database_it_answers_451_and_stays(process: Process) -> None:
+    with process.connect() as client:
+        client.reply()
+        client.say(b"EHLO c\r\nMAIL FROM:<>\r\nRCPT TO:<talk@l.test>\r\n")
+        assert client.replies(2)[1] == "250 2.1.0"
+        reply = client.reply()
+        assert re.fullmatch(r"451 4\.3\.0 [^:]*\(id [0-9a-f]{8}\)", reply)
+        name = reply[-9:-1]
+        assert f"id={name}" in process.log.read_text()
+        client.say(b"DATA\r\nQUIT\r\n")
+        assert client.replies(2) == ["554 5.5.1", "221 2.0.0"]
+    with Client(process.mailbox) as client:
+        client.open()
+        assert client.ask(b"hello\r\n.\r\n").startswith("451 4.3.0 ")
+        assert client.ask(b"NOOP\r\n").startswith("250 ")
+
+
+def test_endless_lines_take_no_memory(process: Process) -> None:
+    with Client(process.mailbox) as client:
+        client.open()
+        client.say(b"warm up\r\n" * 20_000 + b".\r\n")
+        client.reply()
+    before = process.peak_kib()
+    for opening in (False, True):
+        with Client(process.mailbox) as client:
+            if opening:
+                client.open()
+            # Cut off half-way: the server does not take it to the end.
+            with contextlib.suppress(ConnectionError):
+                for _ in range(100):
+                    client.say(b"x" * 1_000_000)
+    with process.connect() as client:
+        assert client.reply().startswith("220 ")
+    assert process.peak_kib() - before < 10 * 1024
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_drains_it_and_it_exits_with_0(
+    process: Process, number: signal.Signals
+) -> None:
+    with process.connect() as idle:
+        assert idle.reply().startswith("220 ")
+        process.popen.send_signal(number)
+        assert idle.reply().startswith("421 4.3.2")
+        assert idle.reply() == ""
+    assert process.popen.wait(20) == 0
+
+
+def test_two_share_a_port_and_the_second_inherits_the_mailbox(
+    process: Process, tmp_path: Path
+) -> None:
+    second = Process(tmp_path, process.port)
+    try:
+        second.wait_ready()
+        process.popen.kill()
+        process.popen.wait(20)
+        with second.connect() as client:
+            assert client.reply().startswith("220 ")
+        until(lambda: _greets(process.mailbox))
+        with Client(process.mailbox) as client:
+            assert client.reply().startswith("220 ")
+            client.say(OPEN)
+            assert client.replies(4)[2] == "250 2.1.5"
+    finally:
+        second.close()
+
+
+def _greets(path: str) -> bool:
+    with contextlib.suppress(OSError), Client(path) as client:
+        return client.reply().startswith("220 ")
+    return False
+
+
+def test_an_address_that_cannot_be_bound_is_one_clear_line(tmp_path: Path) -> None:
+    done = subprocess.run(
+        (sys.executable, "manage.py", "smtpd"),
+        cwd=ROOT,
+        env={
+            **os.environ,
+            "FOLKMOOT_DATA": str(tmp_path),
+            "SMTP_BIND": "192.0.2.1:25",
+            "DJANGO_SETTINGS_MODULE": "project.settings",
+        },
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "smtpd cannot start: " in done.stderr
+    assert "Traceback" not in done.stderr
