@@ -5,6 +5,7 @@ docs/settings.md explains each; a test compares it with this file.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import socket
@@ -37,12 +38,13 @@ def _secret_key() -> str:
     except FileNotFoundError:
         pass
     FOLKMOOT_DATA.mkdir(parents=True, exist_ok=True)
-    try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return path.read_text().strip()
-    with os.fdopen(handle, "w") as file:
+    # Whole or not at all: another process may be reading, or making its own.
+    draft = FOLKMOOT_DATA / f".secret_key.{os.getpid()}"
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT, 0o600), "w") as file:
         file.write(secrets.token_urlsafe(48))
+    with contextlib.suppress(FileExistsError):
+        os.link(draft, path)
+    draft.unlink()
     return path.read_text().strip()
 
 
@@ -143,6 +145,12 @@ CELERY_BEAT_SCHEDULE = {
         "task": "lists.tasks.sweep",
         "schedule": 5.0,
         "options": {"expires": 5.0},
+    },
+    # Unanswered sign-ups are not kept.
+    "forget-questions": {
+        "task": "lists.subscriptions.tasks.forget_questions",
+        "schedule": 3600.0,
+        "options": {"expires": 3600.0},
     },
     # Leaves the time in the cache for /healthz.
     "beat": {
