@@ -48,8 +48,8 @@ class Transaction:
     needs_utf8: bool = False
     # One for each recipient in the end.
     results: list[Result | None] = field(default_factory=list)
-    # How often a connection was lost before the server had the message, and
-    # what the last loss looked like.
+    # How often a fresh connection was lost over it before the server had the
+    # message, and what the last loss looked like.
     losses: int = 0
     loss: Result | None = None
 
@@ -84,6 +84,7 @@ class Connection:
         self._dotted: Transaction | None = None
         self._loop = asyncio.get_running_loop()
         self._until = 0.0
+        self._has_sent = False
 
     @classmethod
     async def open(cls, hop: Hop, timeouts: Timeouts | None = None) -> Self:
@@ -256,6 +257,7 @@ class Connection:
         """The reply that decides who is responsible now (RFC 5321 4.2.5)."""
         reply = await self._wire.reply(self._timeouts.dot, self._until)
         self._dotted = None
+        self._has_sent = True
         transaction.settle(result(reply, self._host))
         done(transaction)
         if reply.code == _CLOSING:
@@ -285,6 +287,6 @@ class Connection:
             done(self._dotted)
         unsent, self._dotted, self._asked = self._asked, None, None
         if unsent is not None:
-            unsent.losses += 1
+            unsent.losses += not self._has_sent
             unsent.loss = Result(Outcome.TRY_LATER, None, "", text, self._host)
         return unsent

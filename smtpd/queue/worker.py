@@ -73,9 +73,10 @@ class Worker:
         self._is_ending = False
         self._is_well = True
         self._loop = asyncio.new_event_loop()
-        thread = threading.Thread(target=self._loop.run_forever, name="send")
-        thread.daemon = True
-        thread.start()
+        self._thread = threading.Thread(
+            target=self._loop.run_forever, name="send", daemon=True
+        )
+        self._thread.start()
         self._call(self._begin(hop, connections, timeouts))
 
     async def _begin(
@@ -98,9 +99,11 @@ class Worker:
         """Finish what is under way, give the rest back, close everything."""
         self._call(self._end(grace))
         for pool in (self._claimer, self._recorder):
-            pool.submit(connection.close)
+            pool.submit(_leave_database)
             pool.shutdown()
         self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
 
     async def _serve(self, seconds: float) -> bool:
         until = self._loop.time() + seconds
@@ -235,6 +238,12 @@ class Worker:
         if self._in_hand:
             await asyncio.wait({self._recording}, timeout=grace)
         self._recording.cancel()
+        await asyncio.wait({self._recording})
+
+
+def _leave_database() -> None:
+    """`connection` is another one in each thread."""
+    connection.close()
 
 
 def _safely(action: Callable[..., T], *args: object) -> T:
