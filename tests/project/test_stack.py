@@ -8,7 +8,10 @@ from tests.stack import Stack, start_stack, wait_until
 
 pytestmark = pytest.mark.e2e
 
-MAIL = b"From: Sam <sam@example.org>\r\nSubject: Hello\r\nMessage-ID: <1@example.org>\r\n\r\nHi.\r\n"
+MAIL = (
+    b"From: Sam <sam@example.org>\r\nSubject: Hello\r\n"
+    b"Message-ID: <1@example.org>\r\n\r\nHi.\r\n"
+)
 
 
 def send(stack: Stack, to: str) -> None:

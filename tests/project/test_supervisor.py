@@ -1,0 +1,137 @@
+"""What the supervisor decides, without any process."""
+
+import io
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from project import binds
+from project.supervisor.child import pause
+from project.supervisor.lines import Lines, prefix, wants_colour
+from project.supervisor.plan import parts, stopping
+
+ROOT = Path(__file__).resolve().parents[2]
+ENV = {
+    "FOLKMOOT_DATA": "/data",
+    "BROKER_URL": "redis+socket:///data/valkey.sock?virtual_host=0",
+    "WEB_BIND": "127.0.0.1:8000",
+    "WEB_PROCESSES": "1",
+    "SMTP_PROCESSES": "1",
+    "WORKERS": "3",
+}
+
+
+def names(**changes: str) -> list[str]:
+    return [part.name for part in parts(ENV | changes)]
+
+
+def test_all_parts_start_the_broker_first() -> None:
+    assert names() == ["broker", "web", "smtpd", "worker", "clock"]
+
+
+def test_a_broker_elsewhere_is_not_ours_to_start() -> None:
+    assert "broker" not in names(BROKER_URL="redis://127.0.0.1/0")
+
+
+def test_each_listener_is_a_part() -> None:
+    listeners = [name for name in names(SMTP_PROCESSES="2") if "smtpd" in name]
+    assert listeners == ["smtpd-1", "smtpd-2"]
+
+
+def test_new_work_stops_first_and_the_broker_last() -> None:
+    order = stopping(names(SMTP_PROCESSES="2"))
+    assert order == [["smtpd-1", "smtpd-2"], ["web"], ["worker"], ["clock"], ["broker"]]
+
+
+@pytest.mark.parametrize(
+    ("failures", "seconds"), [(1, 0.5), (2, 1), (3, 2), (7, 30), (5000, 30)]
+)
+def test_each_failure_doubles_the_pause(failures: int, seconds: float) -> None:
+    assert pause(failures) == seconds
+
+
+def test_lines_are_whole_however_they_come() -> None:
+    lines = Lines()
+    assert lines.feed(b"one\ntw") == ["one"]
+    assert lines.feed(b"o\r\nthr\xff") == ["two"]
+    assert lines.feed(b"") == ["thr\ufffd"]
+    assert lines.feed(b"") == []
+
+
+def test_endless_line_is_cut() -> None:
+    assert len(Lines().feed(b"x" * 70_000)) == 1
+
+
+def test_colours_only_for_a_terminal_that_wants_them() -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    assert wants_colour(Terminal(), {})
+    assert not wants_colour(Terminal(), {"NO_COLOR": "1"})
+    assert not wants_colour(io.StringIO(), {})
+    assert "\x1b" not in prefix("web", colour=False)
+    assert "\x1b" in prefix("smtpd-2", colour=True)
+
+
+@pytest.mark.parametrize(
+    ("bind", "where"),
+    [
+        ("127.0.0.1:25", ("127.0.0.1", 25)),
+        ("[::1]:25", ("::1", 25)),
+        (":25", ("", 25)),
+        ("mail.example.org:2525", ("mail.example.org", 2525)),
+    ],
+)
+def test_bind_is_host_and_port(bind: str, where: tuple[str, int]) -> None:
+    assert binds.split(bind) == where
+
+
+def test_every_address_is_reached_on_this_machine() -> None:
+    assert binds.reach("0.0.0.0:25") == ("127.0.0.1", 25)
+    assert binds.reach("[::]:25") == ("::1", 25)
+    assert binds.reach(":25") == ("127.0.0.1", 25)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("-c", "import smtpd; print(smtpd.__file__)"),
+        ("-m", "celery", "-A", "project", "--version"),
+        ("-m", "smtpd"),
+    ],
+)
+def test_our_smtpd_hides_the_standard_librarys(command: tuple[str, ...]) -> None:
+    """Python 3.11 still ships a module of that name; ours must win everywhere."""
+    done = subprocess.run(
+        (sys.executable, *command),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    said = done.stdout + done.stderr
+    # Ours is a package without __main__; the library's would start a server.
+    expected = {"-c": str(ROOT / "smtpd" / "__init__.py"), "-m": ""}[command[0]]
+    assert expected in said
+    if command == ("-m", "smtpd"):
+        assert "smtpd.__main__" in said
+
+
+def test_the_supervisor_loads_no_django() -> None:
+    program = (
+        "import sys, project.supervisor.__main__;"
+        "print([m for m in ('django', 'celery', 'redis') if m in sys.modules])"
+    )
+    done = subprocess.run(
+        (sys.executable, "-c", program),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert done.stdout.strip() == "[]"
