@@ -245,7 +245,7 @@ class _Session(asyncio.Protocol):
     def do_starttls(self, rest: str) -> None:
         assert self.script.tls
         self.say("220 2.0.0 go")
-        self.blocked = True
+        self.blocked, self.buffer = True, b""
         loop = asyncio.get_running_loop()
 
         async def upgrade() -> None:
@@ -259,7 +259,7 @@ class _Session(asyncio.Protocol):
                 return
             assert transport is not None
             self.transport, self.is_tls, self.blocked = transport, True, False
-            self.buffer = b""
+            self.work()
 
         self.task = loop.create_task(upgrade())
 
