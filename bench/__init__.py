@@ -1,0 +1,1 @@
+"""How fast Folkmoot is on this machine: `./run bench`."""
