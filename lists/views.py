@@ -66,6 +66,7 @@ def show(request: HttpRequest, address: str) -> HttpResponse:
         "recent": recent,
         "may_read": may_read,
         "form": JoinForm(),
+        "owner_address": mlist.sub_address("owner"),
         "members": mlist.subscriptions.count(),
         "mine": access.subscriptions_of(request.user)
         .filter(mailing_list=mlist)

@@ -15,7 +15,7 @@ class DecisionForm(forms.Form):
         label="Reason, if you reject it",
         required=False,
         max_length=2000,
-        widget=forms.Textarea(attrs={"rows": 3}),
+        widget=forms.Textarea(attrs={"rows": 3, "data-key": "r"}),
         help_text="The author gets a mail with these words and your list's address,"
         " not your name.",
     )

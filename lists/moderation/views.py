@@ -111,6 +111,7 @@ def post(request: HttpRequest, address: str, pk: int) -> HttpResponse:
         "headers": [pair for pair in shown.headers if pair[0].lower() in HEADERS],
         "form": form,
         "left": Post.objects.held().filter(mailing_list=mlist).count(),
+        "next_url": _next(mlist, held_post),
     }
     return render(request, "lists/moderation/post.html", context)
 

@@ -31,7 +31,6 @@ document.addEventListener("change", (event) => {
     for (const box of form.querySelectorAll("input[data-pick]")) box.checked = event.target.checked;
   }
   if (event.target.matches("[data-pick], [data-pick-all]")) countPicked(form);
-  if (event.target.matches("[data-submits]")) form.requestSubmit();
 });
 for (const box of document.querySelectorAll("input[data-pick-all]")) countPicked(box.form);
 
