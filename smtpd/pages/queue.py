@@ -24,6 +24,8 @@ PER_PAGE = 50
 State = Delivery.State
 # What somebody may have to do something about.
 OPEN = (State.QUEUED, State.HELD, State.QUARANTINED, State.FAILED)
+# What cancelling takes hold of; a failed delivery is at its end already.
+STOPPABLE = (State.QUEUED, State.HELD, State.QUARANTINED)
 VERBS: dict[str, tuple[Callable[[DeliveryQuerySet], int], str]] = {
     "retry": (actions.retry, "due now"),
     "hold": (actions.hold, "on hold"),
@@ -67,7 +69,7 @@ def act(request: HttpRequest) -> HttpResponse:
     data = form.cleaned_data
     rows = _picked(deliveries_of(request.user), data)
     if data["do"] == "cancel" and not data["sure"]:
-        count = rows.exclude(state__in=(State.SENT, State.CANCELLED)).count()
+        count = rows.filter(state__in=STOPPABLE).count()
         context = {"data": data, "back": back, "count": count}
         return render(request, "smtpd/cancel.html", context)
     verb, done = VERBS[data["do"]]
