@@ -16,9 +16,12 @@ def _fresh_cache() -> None:
     cache.clear()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def stack() -> Iterator[Stack]:
-    """The real product in its own processes, on its own database and ports."""
+    """The real product in its own processes, on its own database and ports.
+
+    One for all stories of a file: starting it takes longer than they do.
+    """
     with start_stack() as running:
         yield running
 

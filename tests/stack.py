@@ -205,6 +205,7 @@ def start_stack(
         broker = cleanup.enter_context(_broker(data))
         stack = Stack(data, _environment(data, database, broker, relay) | (env or {}))
         cleanup.callback(stack.close)
+        (data / "static").symlink_to(_static())
         stack.start(*parts)
         stack.wait_ready(*parts)
         yield stack
@@ -278,6 +279,17 @@ def _template(seed: bool) -> str:
         with contextlib.closing(sqlite3.connect(data / "template.sqlite3")) as database:
             database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     return url
+
+
+@functools.cache
+def _static() -> Path:
+    """Collect the pages' files once for the whole run."""
+    data = Path(tempfile.mkdtemp(prefix="moot-static-"))
+    atexit.register(shutil.rmtree, data, ignore_errors=True)
+    url = f"sqlite:///{data / 'none.sqlite3'}"
+    site = Stack(data, _environment(data, url, "memory://", "mailbox"))
+    site.manage("collectstatic", "--no-input", "-v0")
+    return data / "static"
 
 
 @contextlib.contextmanager

@@ -35,7 +35,9 @@ class Arrived:
         return str(uri)
 
 
-def mail(name: str, *, author: str = "sam@example.org", subject: str = "Hello") -> bytes:
+def mail(
+    name: str, *, author: str = "sam@example.org", subject: str = "Hello"
+) -> bytes:
     """A plain message; its Message-ID is made of the name."""
     return (
         f"From: Sam <{author}>\r\nTo: talk@lists.localhost\r\nSubject: {subject}\r\n"
@@ -53,17 +55,31 @@ def send(
         return client.sendmail(sender, list(to), raw)
 
 
-def arrived(stack: Stack) -> list[Arrived]:
-    """Everything in the site's mailbox."""
+def arrived(stack: Stack, name: str = "") -> list[Arrived]:
+    """The copies in the site's mailbox: all, or those of the mail of this name."""
     rows = stack.rows(
         "SELECT reverse_path, forward_path, raw FROM smtpd_copy ORDER BY id"
     )
-    return [Arrived(path, to, bytes(raw)) for path, to, raw in rows]
+    copies = [Arrived(path, to, bytes(raw)) for path, to, raw in rows]
+    return [c for c in copies if not name or f"<{name}@".encode() in c.raw]
 
 
-def verifies(stack: Stack, copy: Arrived) -> bool:
-    """Whether the copy's first DKIM signature holds, by dkimpy."""
+def is_quiet(stack: Stack) -> bool:
+    """Whether every accepted post is frozen and every delivery at its end."""
+    return not stack.count(
+        "SELECT (SELECT count(*) FROM smtpd_delivery WHERE state = 'queued')"
+        " + (SELECT count(*) FROM lists_post"
+        "    WHERE state = 'accepted' AND fanned_out_at IS NULL)"
+    )
+
+
+def public_key(stack: Stack) -> bytes:
+    """The DKIM record that the operator is told to publish."""
     zone = stack.manage("dnsrecords", "lists.localhost")
     [line] = [line for line in zone.splitlines() if "_domainkey" in line]
-    record = "".join(re.findall(r'"([^"]*)"', line)).encode()
+    return "".join(re.findall(r'"([^"]*)"', line)).encode()
+
+
+def verifies(copy: Arrived, record: bytes) -> bool:
+    """Whether the copy's first DKIM signature holds, by dkimpy."""
     return bool(dkim.verify(copy.raw, dnsfunc=lambda *_, **__: record))
