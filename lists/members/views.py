@@ -155,7 +155,7 @@ def pause(request: HttpRequest, address: str, pk: int) -> HttpResponse:
 @require_POST
 def resume(request: HttpRequest, address: str, pk: int) -> HttpResponse:
     mlist = access.list_for_owner(request.user, address)
-    subscriptions.resume(_member(mlist, pk))
+    subscriptions.resume(_member(mlist, pk), BY.OWNER)
     messages.success(request, "Mail is sent to this member again.")
     return redirect("lists:members-member", address, pk)
 

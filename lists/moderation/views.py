@@ -12,7 +12,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from lists import access
 from lists.access import Role
 from lists.models import MailingList, Post
-from lists.moderation import actions
+from lists.moderation import actions, reading
 from lists.moderation.forms import BulkForm, DecisionForm
 from smtpd import letter
 
@@ -108,6 +108,7 @@ def post(request: HttpRequest, address: str, pk: int) -> HttpResponse:
         "role": access.role_on(request.user, mlist),
         "post": held_post,
         "letter": shown,
+        "words": shown.text or reading.words(shown.html),
         "headers": [pair for pair in shown.headers if pair[0].lower() in HEADERS],
         "form": form,
         "left": Post.objects.held().filter(mailing_list=mlist).count(),

@@ -70,7 +70,6 @@ def resume(request: HttpRequest, token: str) -> HttpResponse:
         ),
         pk=_read(Purpose.RESUME, token),
     )
-    if request.method == "POST":
-        actions.resume(subscription)
-    context = {"subscription": subscription, "is_done": request.method == "POST"}
+    is_done = request.method == "POST" and actions.resume(subscription)
+    context = {"subscription": subscription, "is_done": is_done}
     return render(request, "lists/subscriptions/resume.html", context)

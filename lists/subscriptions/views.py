@@ -94,8 +94,10 @@ def pause(request: HttpRequest, pk: int) -> HttpResponse:
 @require_POST
 def resume(request: HttpRequest, pk: int) -> HttpResponse:
     subscription = _own(request, pk)
-    actions.resume(subscription)
-    messages.success(request, f"{subscription.mailing_list} sends you mail again.")
+    if actions.resume(subscription):
+        messages.success(request, f"{subscription.mailing_list} sends you mail again.")
+    else:
+        messages.warning(request, "An owner stopped it: ask them to resume it.")
     return redirect("lists:subscriptions-mine")
 
 

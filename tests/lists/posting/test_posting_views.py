@@ -1,0 +1,46 @@
+"""The page of a list's posts."""
+
+from __future__ import annotations
+
+import pytest
+
+from lists.models import MailingList
+from tests.lists.posts import NICK, make_mail, post_to
+from tests.lists.site import Site, make_site
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("own_mail")]
+
+
+@pytest.fixture
+def site() -> Site:
+    site = make_site()
+    post_to(site.mlist, make_mail("Subject: Beans"))
+    held = make_mail("Subject: Tools", "Message-ID: <2@x.test>", author=NICK)
+    post_to(site.mlist, held, reverse_path=NICK)
+    return site
+
+
+def test_moderators_see_every_state(site: Site) -> None:
+    page = site.as_("mori").get(f"{site.url}posts/").content.decode()
+    assert "Beans" in page
+    assert "Tools" in page
+    only = site.as_("mori").get(f"{site.url}posts/?state=held").content.decode()
+    assert "Beans" not in only
+    assert "Tools" in only
+
+
+def test_members_read_accepted_posts_of_an_archive_only(site: Site) -> None:
+    assert site.as_("sam").get(f"{site.url}posts/").status_code == 404
+    MailingList.objects.update(is_archived=True)
+    page = site.as_("sam").get(f"{site.url}posts/").content.decode()
+    assert "Beans" in page
+    assert "Tools" not in page
+    assert site.as_("nick").get(f"{site.url}posts/").status_code == 404
+
+
+def test_the_trace_is_linked_for_owners(site: Site) -> None:
+    key = site.mlist.posts.get(subject="Beans").message.key
+    assert (
+        f"/messages/{key}/"
+        in site.as_("olga").get(f"{site.url}posts/").content.decode()
+    )
