@@ -1,0 +1,128 @@
+"""Every main page, judged by axe-core: light and dark, desk and phone.
+
+The browser also tells when a page breaks its Content-Security-Policy, and
+whether a phone must scroll sideways.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, ConsoleMessage, Page
+
+from tests.e2e.conversation import mail, send
+from tests.stack import Stack, start_stack, wait_until
+
+pytestmark = pytest.mark.e2e
+
+TALK = "/lists/talk@lists.localhost/"
+STRANGERS = ("/", TALK, f"{TALK}asked/", "/accounts/login/", "/lists/none@x.test/")
+OWNERS = (
+    "/",
+    TALK,
+    f"{TALK}posts/",
+    f"{TALK}members/",
+    f"{TALK}members/add/",
+    f"{TALK}members/import/",
+    f"{TALK}moderation/",
+    f"{TALK}settings/",
+    f"{TALK}delete/",
+    "/lists/new/",
+    "/moderation/",
+    "/subscriptions/",
+    "/account/",
+    "/aliases/",
+    "/aliases/new/",
+    "/domains/",
+    "/queue/",
+    "/mailbox/",
+    "/messages/",
+    "/explain/?address=talk@lists.localhost",
+)
+RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}
+
+
+@pytest.fixture(scope="module")
+def site() -> Iterator[Stack]:
+    """No worker: what is sent stays waiting, what is held stays held."""
+    with start_stack(parts=("broker", "web", "smtpd")) as running:
+        raw = mail("held", author="nick@elsewhere.test", subject="May I?")
+        send(running, raw, ["talk@lists.localhost"], sender="nick@elsewhere.test")
+        send(running, mail("accepted"), ["talk@lists.localhost"])
+        held = "SELECT count(*) FROM lists_post WHERE state = 'held'"
+        wait_until(lambda: running.count(held) == 1, 10, "a held post")
+        yield running
+
+
+@pytest.fixture(params=["light", "dark"])
+def looks(request: pytest.FixtureRequest, browser: Browser) -> Iterator[Page]:
+    """A page whose console must stay silent."""
+    context = browser.new_context(
+        color_scheme=request.param, reduced_motion="reduce", locale="en"
+    )
+    page = context.new_page()
+    said: list[str] = []
+
+    def note(message: ConsoleMessage) -> None:
+        if message.type in {"error", "warning"} and "404" not in message.text:
+            said.append(f"{page.url}: {message.text}")
+
+    page.on("console", note)
+    yield page
+    context.close()
+    assert not said
+
+
+def sign_in(site: Stack, page: Page) -> None:
+    link = site.manage("signin", "olga@example.org").split()[-1]
+    page.goto(link)
+    page.locator("main").get_by_role("button").click()
+    page.wait_for_url(f"{site.base_url}/")
+
+
+def check(page: Page, url: str) -> list[str]:
+    """What is wrong with a page, one line each."""
+    page.goto(url)
+    found = Axe().run(page, options=RULES).response["violations"]
+    wrong = [
+        f"{url} {rule['id']}: {node['target']} {node.get('failureSummary', '')}"
+        for rule in found
+        for node in rule["nodes"]
+    ]
+    page.set_viewport_size({"width": 390, "height": 844})
+    width = page.evaluate("document.documentElement.scrollWidth")
+    page.set_viewport_size({"width": 1280, "height": 800})
+    return [*wrong, *([f"{url} is {width} px wide on a phone"] if width > 390 else [])]
+
+
+def test_pages_of_strangers_are_accessible(site: Stack, looks: Page) -> None:
+    wrong = [line for path in STRANGERS for line in check(looks, site.base_url + path)]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_pages_of_owners_are_accessible(site: Stack, looks: Page) -> None:
+    sign_in(site, looks)
+    post = site.count("SELECT id FROM lists_post WHERE state = 'held'")
+    member = site.count("SELECT min(id) FROM lists_subscription WHERE role = 'member'")
+    paths = (*OWNERS, f"{TALK}moderation/{post}/", f"{TALK}members/{member}/")
+    wrong = [line for path in paths for line in check(looks, site.base_url + path)]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_the_menu_opens_on_a_phone_without_javascript(
+    site: Stack, browser: Browser
+) -> None:
+    context = browser.new_context(
+        viewport={"width": 390, "height": 844}, java_script_enabled=False
+    )
+    page = context.new_page()
+    page.goto(f"{site.base_url}/")
+    link = page.get_by_role("navigation", name="Main").get_by_role(
+        "link", name="Sign in"
+    )
+    assert not link.is_visible()
+    page.get_by_role("button", name="Menu").click()
+    assert link.is_visible()
+    context.close()
