@@ -24,9 +24,9 @@ class Arrived:
         """The unfolded value of the only field of this name."""
         head = self.raw.partition(b"\r\n\r\n")[0] + b"\r\n"
         pattern = rb"(?im)^%s:(.*\r\n(?:[ \t].*\r\n)*)" % re.escape(name.encode())
-        found = re.findall(pattern, head)
+        found: list[bytes] = re.findall(pattern, head)
         assert len(found) == 1, f"{len(found)} {name} fields"
-        return found[0].replace(b"\r\n", b"").strip().decode()
+        return str(found[0].replace(b"\r\n", b"").strip(), "utf-8")
 
     @property
     def one_click(self) -> str:

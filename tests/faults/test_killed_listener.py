@@ -6,6 +6,7 @@ import random
 import smtplib
 import threading
 import time
+from functools import partial
 
 import pytest
 
@@ -42,8 +43,8 @@ class Client(threading.Thread):
                 self.promised.append(name)
 
 
-def promises(clients: list[Client]) -> int:
-    return sum(len(client.promised) for client in clients)
+def have_promised(clients: list[Client], goal: int) -> bool:
+    return sum(len(client.promised) for client in clients) >= goal
 
 
 def kill_rounds(rounds: int, seed: int) -> None:
@@ -58,7 +59,7 @@ def kill_rounds(rounds: int, seed: int) -> None:
                 client.start()
             # Somewhere around a dot: after some promises, and a little more.
             goal = chance.randrange(1, 30)
-            wait_until(lambda c=clients, n=goal: promises(c) >= n, 20, "promises")
+            wait_until(partial(have_promised, clients, goal), 20, "promises")
             time.sleep(chance.uniform(0, 0.02))
             stack.kill("smtpd")
             for client in clients:
