@@ -139,11 +139,13 @@ class Connection(SMTP):
     def _hang_up(self) -> None:
         """Close; a client that does not read our last words is cut off."""
         transport = self.transport
-        if transport is None:
+        # asyncio's TLS transport does not stand being closed twice.
+        if transport is None or transport.is_closing():
             return
         assert isinstance(transport, asyncio.Transport)
+        is_unread = transport.get_write_buffer_size() > 0
         transport.close()
-        if transport.get_write_buffer_size():
+        if is_unread:
             self.loop.call_later(self.limits.write_seconds, transport.abort)
 
     # --- what the session asks for; each returns whether to go on -------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import select
 import socket
 import ssl
@@ -12,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from smtpd.listener.limits import Limits
 from smtpd.listener.policies import Policy
@@ -38,6 +40,8 @@ class Running:
         self.limits = limits or Limits(grace_seconds=5)
         self.tls_context = tls_context
         self.port = 0
+        # What went wrong behind the clients' backs: nothing ever should.
+        self.faults: list[dict[str, Any]] = []
         self.listener: Listener
         self._loop: asyncio.AbstractEventLoop
         self._stop: asyncio.Event
@@ -46,6 +50,7 @@ class Running:
 
     async def _main(self) -> None:
         self._loop = asyncio.get_running_loop()
+        self._loop.set_exception_handler(lambda _, what: self.faults.append(what))
         self._stop = asyncio.Event()
         self.listener = Listener(
             hostname="mx.test",
@@ -59,6 +64,8 @@ class Running:
         self._is_up.set()
         await self._stop.wait()
         await self.listener.stop()
+        # A task that failed is reported when it is thrown away.
+        gc.collect()
 
     def start(self) -> None:
         self._thread.start()
@@ -70,6 +77,7 @@ class Running:
     def wait(self) -> None:
         self._thread.join(PATIENCE)
         assert not self._thread.is_alive()
+        assert self.faults == []
 
     def connect(self) -> Client:
         return Client(("127.0.0.1", self.port))
