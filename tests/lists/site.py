@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from django.test import Client
 
@@ -31,7 +32,7 @@ class Site:
         return row.pk
 
 
-def make_site(**settings: object) -> Site:
+def make_site(**settings: Any) -> Site:
     mlist = make_list(**settings)
     make_people(mlist)
     return Site(mlist)
