@@ -161,6 +161,14 @@ def due() -> list[str]:
     return list(names.values_list("destination", flat=True).distinct())
 
 
+def is_crowded(destination: str) -> bool:
+    """Whether more is due than one claim takes."""
+    rows = Delivery.objects.waiting().filter(
+        destination=destination, next_attempt_at__lte=timezone.now()
+    )
+    return rows.order_by("lane", "next_attempt_at")[BATCH : BATCH + 1].exists()
+
+
 def host_failed(destination: str, reason: str) -> datetime:
     """Leave a host alone for a while; workers that fail together count once."""
     now = timezone.now()

@@ -5,9 +5,8 @@ so a server that takes ten minutes to answer holds up nobody else. Claiming
 (with rendering and signing) and recording have a thread and a database
 connection each; all three overlap.
 
-A row is in our hands from the claim to the record. At most BATCH results are
-unrecorded at a time beside those under way: that is how many copies may go
-out twice when the process is killed.
+A row is in our hands from the claim to the record. What was sent and not yet
+recorded, a batch or two, goes out twice when the process is killed.
 """
 
 from __future__ import annotations
@@ -46,6 +45,8 @@ SLICE = 2.0
 START_WITHIN = 120.0
 # Fewer waiting jobs than this: claim more, so that no connection runs dry.
 _LOW = BATCH // 2
+# More than this in hand: the database is slower than the next server.
+_MOST_IN_HAND = 4 * BATCH
 # How often to look for fast rows while a slow host keeps all hands busy.
 _GLANCE = 0.5
 # How long results wait for company before they are recorded.
@@ -106,27 +107,32 @@ class Worker:
         self._loop.close()
 
     async def _serve(self, seconds: float) -> bool:
-        until = self._loop.time() + seconds
+        until, may_be_more = self._loop.time() + seconds, True
         while self._loop.time() < until and not self._is_ending:
-            is_full = self._senders.waiting > _LOW
-            lane = Outgoing.Lane.FAST if is_full else Outgoing.Lane.BULK
+            has_room = self._has_room
+            lane = Outgoing.Lane.BULK if has_room else Outgoing.Lane.FAST
             count = await self._claim(lane)
             if not count and not self._in_hand:
                 return False
-            if count < BATCH or self._senders.waiting > _LOW:
-                await self._wait()
+            if has_room:
+                may_be_more = count == BATCH
+            await self._wait(until_room=may_be_more)
         return True
 
-    async def _wait(self) -> None:
-        """Until there is room or nothing left, but not for long."""
+    @property
+    def _has_room(self) -> bool:
+        """Few jobs wait for a connection, and few results for the database."""
+        return self._senders.waiting <= _LOW and self._in_hand <= _MOST_IN_HAND
+
+    async def _wait(self, *, until_room: bool) -> None:
+        """Until there is room, or nothing left in hand, but not for long."""
         deadline = self._loop.time() + _GLANCE
-        while self._in_hand and (rest := deadline - self._loop.time()) > 0:
+        while self._in_hand and not (until_room and self._has_room):
             self._progress.clear()
             try:
-                await asyncio.wait_for(self._progress.wait(), rest)
+                async with asyncio.timeout_at(deadline):
+                    await self._progress.wait()
             except TimeoutError:
-                return
-            if self._senders.waiting <= _LOW and self._in_hand > BATCH:
                 return
 
     async def _claim(self, lane: int) -> int:
@@ -202,6 +208,8 @@ class Worker:
     def _change(self, change: Change) -> None:
         self._changes.append(change)
         self._has_changes.set()
+        if self._senders.waiting <= _LOW:
+            self._progress.set()
 
     # --- recording
 
