@@ -19,11 +19,9 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from django.db import connection
 
+from bench.counting import BODY, CountingSink
 from smtpd.models import Delivery, Domain, Message, Outgoing
 
-BODY = (b"All work and no play makes Jack a dull boy, says the proverb.\r\n" * 50)[
-    :3072
-]
 HEAD = (
     b"From: Olga <olga@lists.test>\r\nTo: talk@lists.test\r\nSubject: tea\r\n"
     b"Date: Tue, 24 Nov 2026 10:00:00 +0000\r\nMessage-ID: <1@lists.test>\r\n"
@@ -68,36 +66,6 @@ class Figures:
     @property
     def rate(self) -> float:
         return self.copies / self.seconds
-
-
-class CountingSink:
-    """tests.sink as a process."""
-
-    def __init__(self) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "tests.sink"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        self.port = int(self._read())
-
-    def _read(self) -> str:
-        assert self.process.stdout is not None
-        return self.process.stdout.readline()
-
-    def count(self) -> tuple[int, float, float]:
-        """Copies so far, and when the first and the last came."""
-        assert self.process.stdin is not None
-        self.process.stdin.write("\n")
-        self.process.stdin.flush()
-        count, first, last = self._read().split()
-        return int(count), float(first), float(last)
-
-    def close(self) -> None:
-        assert self.process.stdin is not None
-        self.process.stdin.close()
-        self.process.wait(5)
 
 
 def make_key() -> str:

@@ -138,6 +138,18 @@ class Stack:
             # The text is the test's own.
             return connection.execute(sql.encode(), values or None).fetchall()
 
+    def execute(self, sql: str) -> None:
+        """Change the site's database behind its back."""
+        url = self.env["DATABASE_URL"]
+        if url.startswith("sqlite"):
+            path = url.removeprefix("sqlite:///")
+            with contextlib.closing(sqlite3.connect(path, timeout=20)) as database:
+                database.execute(sql)
+                database.commit()
+            return
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute(sql.encode())
+
     def count(self, sql: str, *values: object) -> int:
         """Return the first column of the first row."""
         return int(self.rows(sql, *values)[0][0])
