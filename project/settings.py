@@ -75,6 +75,8 @@ TLS_CERT = env.str("TLS_CERT", "")
 TLS_KEY = env.str("TLS_KEY", "")
 # Days after which a delivery is given up (RFC 5321 4.5.4.1).
 GIVE_UP_DAYS = env.int("GIVE_UP_DAYS", 5)
+# Seconds after which the rows of a worker that died are due again.
+LEASE_SECONDS = env.int("LEASE_SECONDS", 60)
 SMTP_PROCESSES = env.int("SMTP_PROCESSES", 1)
 WORKERS = env.int("WORKERS", os.cpu_count() or 1)
 # The doors for mail, in the order they are asked; see project/mailroutes.py.

@@ -8,11 +8,12 @@ changes nothing. No transaction is open while bytes are on the way.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
+from django.conf import settings
 from django.db import connection
 from django.db.models import F, Q
 from django.utils import timezone
@@ -20,9 +21,8 @@ from django.utils import timezone
 from smtpd.models import Delivery, Destination
 from smtpd.queue.schedule import backoff
 
-# Longer than anything a worker does with a row: see worker.START_WITHIN and
-# outbound.wire.Timeouts.transaction. Until then nobody else touches it.
-LEASE = timedelta(minutes=20)
+# How long a row stays with a worker that has stopped renewing: it died.
+LEASE = timedelta(seconds=settings.LEASE_SECONDS)
 BATCH = 50
 
 State = Delivery.State
@@ -94,6 +94,12 @@ WHERE smtpd_delivery.id = new.id AND smtpd_delivery.lease = new.lease
   AND smtpd_delivery.state = 'queued'
 RETURNING smtpd_delivery.id
 """
+# The index on what is due finds them: a leased row is due when its lease ends.
+_RENEW = """
+UPDATE smtpd_delivery SET next_attempt_at = %s
+WHERE destination = %s AND lane IN (0, 1) AND state = 'queued'
+  AND next_attempt_at <= %s AND lease IN ({leases})
+"""
 _ARRAYS = (
     "SELECT * FROM unnest(%s::bigint[], %s::bigint[], %s::text[],"
     " %s::timestamptz[], %s::int[], %s::int[], %s::int[], %s::text[], %s::text[],"
@@ -115,6 +121,15 @@ def claim(destination: str, lane: int, limit: int) -> list[Claimed]:
         cursor.execute(_CLAIM.format(among=among), mine + whose)
         rows = [Claimed(*row) for row in cursor.fetchall()]
     return sorted(rows, key=lambda row: (row.lane, row.outgoing_id, row.id))
+
+
+def renew(destination: str, leases: Collection[int]) -> None:
+    """Keep rows in hand for another LEASE; a lease that is lost stays lost."""
+    until = _adapt(timezone.now() + LEASE)
+    marks = ", ".join(["%s"] * len(leases))
+    with connection.cursor() as cursor:
+        statement = _RENEW.format(leases=marks)
+        cursor.execute(statement, [until, destination, until, *leases])
 
 
 def record(changes: Sequence[Change]) -> set[int]:

@@ -16,6 +16,7 @@ import atexit
 import logging
 import os
 import threading
+from collections import Counter
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
@@ -40,9 +41,10 @@ State = Delivery.State
 
 # How long a task works before others get their turn.
 SLICE = 2.0
-# A claimed row that was not begun by then is given back: with the longest
-# transaction (15 min) that stays inside the lease (20 min).
+# A claimed row that was not begun by then is given back: others may be faster.
 START_WITHIN = 120.0
+# How long results are worth keeping for a database that is down.
+_RECORD_WITHIN = 1200.0
 # Fewer waiting jobs than this: claim more, so that no connection runs dry.
 _LOW = BATCH // 2
 # More than this in hand: the database is slower than the next server.
@@ -69,8 +71,8 @@ class Worker:
         self._claimer = ThreadPoolExecutor(1, "claim")
         self._recorder = ThreadPoolExecutor(1, "record")
         self._changes: list[Change] = []
-        # Rows claimed and not recorded yet.
-        self._in_hand = 0
+        # Rows claimed and not recorded yet, by their lease.
+        self._leases: Counter[int] = Counter()
         self._is_ending = False
         self._is_well = True
         self._loop = asyncio.new_event_loop()
@@ -88,6 +90,7 @@ class Worker:
         self._has_changes = asyncio.Event()
         self._progress = asyncio.Event()
         self._recording = self._loop.create_task(self._record_forever())
+        self._renewing = self._loop.create_task(self._renew_forever())
 
     def _call(self, coroutine: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
@@ -120,6 +123,10 @@ class Worker:
         return True
 
     @property
+    def _in_hand(self) -> int:
+        return self._leases.total()
+
+    @property
     def _has_room(self) -> bool:
         """Few jobs wait for a connection, and few results for the database."""
         return self._senders.waiting <= _LOW and self._in_hand <= _MOST_IN_HAND
@@ -144,7 +151,7 @@ class Worker:
             logger.warning("claim=%s state=failed reason=%s", self.destination, error)
             await asyncio.sleep(_GLANCE)
             return 0
-        self._in_hand += len(rows)
+        self._leases.update(row.lease for row in rows)
         start_before = self._loop.time() + START_WITHIN
         ready: list[Job] = []
         for job in jobs:
@@ -222,12 +229,12 @@ class Worker:
             if not self._changes:
                 self._has_changes.clear()
             await self._record(batch)
-            self._in_hand -= len(batch)
+            self._leases -= Counter(change.row.lease for change in batch)
             self._progress.set()
 
     async def _record(self, batch: Sequence[Change]) -> None:
-        """Until it is recorded or the leases are over: the database may be down."""
-        until = self._loop.time() + ledger.LEASE.total_seconds()
+        """Until it is recorded or worth nothing: the database may be down."""
+        until = self._loop.time() + _RECORD_WITHIN
         run = self._loop.run_in_executor
         while batch and self._loop.time() < until:
             try:
@@ -240,13 +247,29 @@ class Worker:
             else:
                 return
 
+    async def _renew_forever(self) -> None:
+        """Show that we live: else our rows are due again for others."""
+        run = self._loop.run_in_executor
+        while True:
+            await asyncio.sleep(ledger.LEASE.total_seconds() / 4)
+            if not self._leases:
+                continue
+            leases = (self.destination, tuple(self._leases))
+            try:
+                await run(self._recorder, _safely, ledger.renew, *leases)
+            except (OperationalError, InterfaceError) as error:
+                logger.warning(
+                    "renew=%s state=failed reason=%s", self.destination, error
+                )
+
     async def _end(self, grace: float) -> None:
         self._is_ending = True
         await self._senders.end(grace)
         if self._in_hand:
             await asyncio.wait({self._recording}, timeout=grace)
         self._recording.cancel()
-        await asyncio.wait({self._recording})
+        self._renewing.cancel()
+        await asyncio.wait({self._recording, self._renewing})
 
 
 def _leave_database() -> None:

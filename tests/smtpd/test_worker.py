@@ -261,6 +261,17 @@ def test_result_of_an_old_lease_changes_nothing() -> None:
     assert (row.state, row.ambiguous) == ("sent", 1)
 
 
+def test_renewed_lease_outlives_its_first_end() -> None:
+    make_verp(people(2))
+    rows = ledger.claim("relay", Outgoing.Lane.BULK, 1)
+    Delivery.objects.update(next_attempt_at=timezone.now() + timedelta(seconds=1))
+    ledger.renew("relay", {rows[0].lease})
+    kept = Delivery.objects.get(pk=rows[0].id).next_attempt_at
+    other = Delivery.objects.exclude(pk=rows[0].id).get().next_attempt_at
+    assert kept > timezone.now() + ledger.LEASE / 2
+    assert other < timezone.now() + timedelta(seconds=2)
+
+
 def test_held_row_is_not_sent_until_retry() -> None:
     make_outgoing(people(2))
     assert actions.hold(Delivery.objects.filter(address="sam0@home.test")) == 1
