@@ -28,7 +28,7 @@ def published(seconds: float = 0.4) -> list[str]:
             if message is None:
                 time.sleep(0.01)
             elif message.payload[0]:
-                found.append(message.payload[0][0])
+                found.append(str(message.payload[0][0]))
     return [argument for argument in found if argument.endswith(DESTINATION)]
 
 
