@@ -26,9 +26,7 @@ def record(changes: Sequence[Change]) -> None:
     failed = [
         change.row.id
         for change in changes
-        if change.state == State.FAILED
-        and change.row.ref is not None
-        and change.row.id in recorded
+        if change.state == State.FAILED and change.row.id in recorded
     ]
     for change in changes:
         if change.state != State.SENT and change.text:
