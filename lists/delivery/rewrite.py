@@ -27,6 +27,9 @@ DROPPED = frozenset(
         "delivered-to",
         "archived-at",
         "content-length",
+        # RFC 5322 3.6.3: nobody but those named in it may see it.
+        "bcc",
+        "resent-bcc",
         "approved",
         "approve",
         "x-approved",

@@ -107,6 +107,8 @@ def test_a_list_that_is_not_archived_points_to_no_archive() -> None:
         "X-Mailman-Approved-At: now",
         "Disposition-Notification-To: sam@people.test",
         "Return-Receipt-To: sam@people.test",
+        "Bcc: secret@people.test",
+        "Resent-Bcc: secret@people.test",
         "Content-Length: 4",
         ">From sam@people.test Mon Jun  1 10:00:00 2026",
     ],
