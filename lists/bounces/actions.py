@@ -53,7 +53,7 @@ def take_report(delivery_id: int, message: Message, facts: Facts) -> None:
     if report.outcome is Outcome.PENDING:
         return
     kind = _kind(report)
-    text = report.text or facts.subject
+    text = report.words or facts.subject
     if kind != Bounce.Kind.UNKNOWN:
         words = " ".join(filter(None, (_said(report.code, report.enhanced), text)))
         add_event(

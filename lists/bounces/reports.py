@@ -29,6 +29,7 @@ NOT_FAILED = frozenset({"delayed", "delivered", "relayed", "expanded"})
 
 _STATUS = re.compile(r"(?<![\d.])([245]\.\d{1,3}\.\d{1,3})(?![\d.])")
 _CODE = re.compile(r"(?<![\d.-])([45]\d\d)(?=[\s-](?:[45]\.\d|\D)|$)")
+_NUMBERS = re.compile(r"^[245]\d\d(?:[ -]#?[245]\.\d{1,3}\.\d{1,3})?[ :-]+")
 # What a report quotes of our own mail says nothing about the refusal.
 _QUOTED = re.compile(r"^[\s>]*(?:subject|to|from|cc|date|sent):.*$", re.I | re.M)
 _SPACE = re.compile(r"[\x00-\x20\x7f]+")
@@ -59,6 +60,11 @@ class Report:
     code: int | None = None
     enhanced: str = ""
     text: str = ""
+
+    @property
+    def words(self) -> str:
+        """The text without the codes in front of it: those are known."""
+        return _NUMBERS.sub("", self.text)
 
 
 NO_REPORT = Report(Outcome.NONE)

@@ -8,7 +8,7 @@ from email import message_from_bytes
 import pytest
 
 from lists.bounces import reports
-from lists.bounces.reports import Outcome
+from lists.bounces.reports import Outcome, Report
 from tests.lists.bounces.mails import UNKNOWN_USER, VACATION, arf, block, dsn
 
 
@@ -17,6 +17,21 @@ def test_a_standard_report_is_read() -> None:
     assert report.outcome is Outcome.FAILED
     assert (report.code, report.enhanced) == (550, "5.1.1")
     assert report.text == "550 5.1.1 <sam@people.test>: user unknown"
+    assert report.words == "<sam@people.test>: user unknown"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("550 who?", "who?"),
+        ("550-5.1.1 who?", "who?"),
+        ("554: 550 of them", "550 of them"),
+        ("5 of 12 failed", "5 of 12 failed"),
+        ("2001 was a year", "2001 was a year"),
+    ],
+)
+def test_codes_are_not_said_twice(text: str, words: str) -> None:
+    assert Report(Outcome.FAILED, 550, text=text).words == words
 
 
 @pytest.mark.parametrize("action", ["delayed", "relayed", "expanded", "delivered"])
