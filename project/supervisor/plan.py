@@ -77,7 +77,8 @@ def parts(env: Mapping[str, str]) -> list[Part]:
 # no heap of its own.
 ENVIRONMENT = {
     "CELERY_SKIP_CHECKS": "1",
-    "MALLOC_ARENA_MAX": "2",
+    "MALLOC_ARENA_MAX": "1",
+    "MALLOC_TRIM_THRESHOLD_": "65536",
     "PYTHONUNBUFFERED": "1",
 }
 
