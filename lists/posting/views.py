@@ -8,12 +8,14 @@ from typing import Any
 from django.core.paginator import Paginator
 from django.db.models import Count, Q
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_safe
 
 from lists import access
 from lists.access import Role
-from lists.models import Post
+from lists.models import MailingList, Post
+from lists.moderation import reading
+from smtpd import letter
 from smtpd.models import Delivery
 
 PAGE = 25
@@ -23,12 +25,9 @@ STATE = Delivery.State
 @require_safe
 def posts(request: HttpRequest, address: str) -> HttpResponse:
     """All posts for those who moderate, accepted ones for readers of an archive."""
-    mlist = access.list_for_reader(request.user, address)
-    role = access.role_on(request.user, mlist)
+    mlist, role = _readable(request, address)
     rows = mlist.posts.select_related("message").defer("message__raw", "message__trace")
     if role < Role.MODERATOR:
-        if not (mlist.is_archived and role >= Role.MEMBER):
-            raise Http404("no archive for you")
         rows = rows.filter(state=Post.State.ACCEPTED)
     state = request.GET.get("state", "")
     if state in Post.State.values:
@@ -37,12 +36,40 @@ def posts(request: HttpRequest, address: str) -> HttpResponse:
     context = {
         "mlist": mlist,
         "role": role,
+        "may_read": True,
         "page": page,
         "progress": _progress([post.outgoing_id for post in page]),
         "state": state,
         "states": Post.State.choices,
     }
     return render(request, "lists/posting/posts.html", context)
+
+
+@require_safe
+def post(request: HttpRequest, address: str, pk: int) -> HttpResponse:
+    """One accepted post: where Archived-At leads (RFC 5064)."""
+    mlist, role = _readable(request, address)
+    rows = mlist.posts.filter(state=Post.State.ACCEPTED).select_related("message")
+    found = get_object_or_404(rows, pk=pk)
+    shown = letter.read(bytes(found.message.raw))
+    context = {
+        "mlist": mlist,
+        "role": role,
+        "may_read": True,
+        "post": found,
+        "letter": shown,
+        "words": shown.text or reading.words(shown.html),
+    }
+    return render(request, "lists/posting/post.html", context)
+
+
+def _readable(request: HttpRequest, address: str) -> tuple[MailingList, Role]:
+    """A list whose posts somebody may see: an archive, or one they moderate."""
+    mlist = access.list_for_reader(request.user, address)
+    role = access.role_on(request.user, mlist)
+    if role < Role.MODERATOR and not (mlist.is_archived and role >= Role.MEMBER):
+        raise Http404("no archive for you")
+    return mlist, role
 
 
 def _progress(outgoings: list[int | None]) -> dict[int, Mapping[str, Any]]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from django.conf import settings
 
+from lists.delivery.actions import fan_out
 from lists.models import MailingList
 from tests.lists.posts import NICK, make_mail, post_to
 from tests.lists.site import Site, make_site
@@ -36,6 +38,25 @@ def test_members_read_accepted_posts_of_an_archive_only(site: Site) -> None:
     assert "Beans" in page
     assert "Tools" not in page
     assert site.as_("nick").get(f"{site.url}posts/").status_code == 404
+
+
+def test_archived_at_leads_a_member_to_the_post(site: Site) -> None:
+    beans, tools = (site.mlist.posts.get(subject=name) for name in ("Beans", "Tools"))
+    assert site.as_("sam").get(f"{site.url}posts/{beans.pk}/").status_code == 404
+    MailingList.objects.update(is_archived=True)
+    fan_out(beans.pk)
+    beans.refresh_from_db()
+    assert beans.outgoing
+    head = bytes(beans.outgoing.head).decode()
+    url = f"{site.url}posts/{beans.pk}/"
+    assert f"Archived-At: <{settings.BASE_URL}{url}>\r\n" in head
+    page = site.as_("sam").get(url)
+    assert page.status_code == 200
+    assert "Hello" in page.content.decode()
+    assert url in site.as_("sam").get(f"{site.url}posts/").content.decode()
+    assert site.as_("nick").get(url).status_code == 404
+    # Held: it is in no archive.
+    assert site.as_("sam").get(f"{site.url}posts/{tools.pk}/").status_code == 404
 
 
 def test_the_trace_is_linked_for_owners(site: Site) -> None:
