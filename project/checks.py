@@ -23,6 +23,8 @@ from project import binds
 from project.supervisor.broker import LONGEST_SOCKET_PATH
 
 TAG = "folkmoot"
+# What a listener must know before it promises anything; see its command.
+DURABILITY = "durability"
 _LOCAL = {"localhost", "127.0.0.1", "::1", None}
 
 
@@ -98,7 +100,7 @@ def check_data(**_: Any) -> Iterable[checks.CheckMessage]:
 
 
 def check_database(**_: Any) -> Iterable[checks.CheckMessage]:
-    """The database answers, and a commit is on the disk when it returns."""
+    """The database answers."""
     try:
         connection.ensure_connection()
     except DatabaseError as error:
@@ -106,16 +108,27 @@ def check_database(**_: Any) -> Iterable[checks.CheckMessage]:
         yield checks.Error(
             f"DATABASE_URL: no connection ({reason}).", id="folkmoot.E007"
         )
+
+
+def check_durability(**_: Any) -> Iterable[checks.CheckMessage]:
+    """A commit is on the disk when it returns.
+
+    A database that does not answer is another check's matter: a listener
+    starts without one and says 451 until it is back.
+    """
+    if connection.vendor != "postgresql":
         return
-    if connection.vendor == "postgresql":
-        yield from _check_postgresql()
-
-
-def _check_postgresql() -> Iterable[checks.CheckMessage]:
-    for name in ("fsync", "synchronous_commit"):
+    try:
         with connection.cursor() as cursor:
-            cursor.execute(f"SHOW {name}")
-            (value,) = cursor.fetchone()
+            yield from _check_postgresql(cursor)
+    except DatabaseError:
+        return
+
+
+def _check_postgresql(cursor: Any) -> Iterable[checks.CheckMessage]:
+    for name in ("fsync", "synchronous_commit"):
+        cursor.execute(f"SHOW {name}")
+        (value,) = cursor.fetchone()
         if value == "off":
             yield checks.Error(
                 f"PostgreSQL: {name} is off, so mail answered with 250 can be lost;"
@@ -201,6 +214,7 @@ def register() -> None:
         checks.register(always, TAG)
     for deploy in (check_database, check_broker, check_secret, check_web, check_scale):
         checks.register(deploy, TAG, deploy=True)
+    checks.register(check_durability, TAG, DURABILITY, deploy=True)
 
 
 def at_start() -> list[checks.CheckMessage]:

@@ -113,10 +113,13 @@ def test_sqlite_with_a_far_broker_is_a_warning(settings: Settings) -> None:
 @pytest.mark.skipif(connection.vendor != "postgresql", reason="about PostgreSQL")
 @pytest.mark.django_db
 def test_commits_that_do_not_wait_for_the_disk_are_an_error() -> None:
-    assert found(checks.check_database) == []
+    assert found(checks.check_durability) == []
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL synchronous_commit = off")
-    assert found(checks.check_database) == ["folkmoot.E008"]
+    assert found(checks.check_durability) == ["folkmoot.E008"]
+    # A listener that is started by itself refuses too.
+    with pytest.raises(SystemCheckError, match="synchronous_commit is off"):
+        call_command("smtpd")
 
 
 def test_the_command_runs_them(settings: Settings) -> None:

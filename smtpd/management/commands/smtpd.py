@@ -17,6 +17,8 @@ class Command(BaseCommand):
     help = "Take mail over SMTP until SIGTERM or SIGINT."
 
     def handle(self, *args: Any, **options: Any) -> None:
+        # Our 250 is only as good as the database's commit.
+        self.check(tags=["durability"], include_deployment_checks=True)
         # aiosmtpd's own log says several lines for each connection.
         logging.getLogger("mail.log").setLevel(logging.WARNING)
         keeps = settings.RELAY == "mailbox"
