@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from datetime import timedelta
 from email.message import Message as MimeMessage
 from email.mime.nonmultipart import MIMENonMultipart
 from email.mime.text import MIMEText
@@ -19,14 +20,20 @@ from typing import Any
 from django.conf import settings
 from django.core.mail import EmailMessage
 from django.db import transaction
+from django.db.models import Exists, OuterRef
+from django.utils import timezone
 
 from smtpd import fields
 from smtpd.events import add_event
-from smtpd.models import Delivery, Message, Outgoing
+from smtpd.models import Delivery, Event, Message, Outgoing
 
 log = logging.getLogger(__name__)
 
 RETURNED = "returned"
+# The queue reports a failure at once: a worker that has not by then is dead.
+PATIENCE = timedelta(seconds=30)
+# How far back the sweep looks.
+MEMORY = timedelta(days=1)
 
 TEXT = """\
 Your message to {address} could not be delivered to everybody behind
@@ -71,6 +78,23 @@ def return_to_sender(delivery_ids: Sequence[int]) -> int:
     return sum(_return(delivery) for delivery in first.values())
 
 
+def left_behind() -> list[int]:
+    """Failed deliveries of messages whose sender was told nothing at all.
+
+    A worker died between writing the failure down and telling the doors.
+    """
+    now = timezone.now()
+    told = Event.objects.filter(message=OuterRef("outgoing__message"), kind=RETURNED)
+    failed = Delivery.objects.filter(
+        ~Exists(told),
+        state=Delivery.State.FAILED,
+        updated_at__range=(now - MEMORY, now - PATIENCE),
+        outgoing__envelope=Outgoing.Envelope.FIXED,
+        outgoing__message__source=Message.Source.SMTP,
+    ).exclude(outgoing__reverse_path="")
+    return list(failed.order_by("updated_at").values_list("pk", flat=True)[:500])
+
+
 @transaction.atomic
 def _return(delivery: Delivery) -> bool:
     # Whoever holds the row is the one who reports.
@@ -80,7 +104,10 @@ def _return(delivery: Delivery) -> bool:
     text = f"{address}: the sender was told that it could not be delivered."
     if not address or message.events.filter(kind=RETURNED, text=text).exists():
         return False
-    if not outgoing.reverse_path or not outgoing.reverse_path.isascii():
+    if not outgoing.reverse_path:
+        return False
+    if not outgoing.reverse_path.isascii():
+        add_event(message, RETURNED, f"{address}: the sender takes no plain mail.")
         log.info("%s returned=no reverse-path=<%s>", message, outgoing.reverse_path)
         return False
     _report(delivery, outgoing, address).send()

@@ -2,16 +2,39 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
+from django.utils import timezone
 from pytest_django import Settings
 
 from aliases import actions
 from smtpd.models import Delivery, Message
+from smtpd.queue.tasks import sweep
+from smtpd.returns import left_behind
 from tests.aliases.makers import NICK, OLGA, SAM, make_domain, send
 from tests.sink import Script, Sink
 from tests.smtpd.sending import run, working
 
 pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def test_the_sweep_tells_whom_a_dead_worker_did_not(settings: Settings) -> None:
+    settings.EMAIL_BACKEND = "smtpd.queue.mail.EmailBackend"
+    make_domain()
+    actions.create("team@lists.test", [SAM, OLGA])
+    assert send("team@lists.test").is_positive
+    assert send("team@lists.test", sender="").is_positive
+    reports = Message.objects.filter(source=Message.Source.SITE)
+    Delivery.objects.update(state="failed", code=550, updated_at=timezone.now())
+    sweep()
+    assert not reports, "the worker may be about to"
+    Delivery.objects.update(updated_at=timezone.now() - timedelta(minutes=1))
+    sweep()
+    sweep()
+    report = reports.get()
+    assert report.forward_paths == [NICK]
+    assert left_behind() == []
 
 
 def test_a_refused_target_is_reported_to_the_sender(settings: Settings) -> None:
