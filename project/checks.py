@@ -46,15 +46,20 @@ def check_binds(**_: Any) -> Iterable[checks.CheckMessage]:
 
 
 def check_relay(**_: Any) -> Iterable[checks.CheckMessage]:
-    """RELAY is one of its three forms, and RELAY_TLS one of its four."""
-    if settings.RELAY not in {"mailbox", "mx"}:
+    """RELAY is a form that works, and RELAY_TLS one of its four."""
+    if settings.RELAY == "mx":
+        yield checks.Error(
+            "RELAY: delivery by MX is not there yet; name a smarthost as host:port.",
+            id="folkmoot.E002",
+        )
+    elif settings.RELAY != "mailbox":
         try:
             host, port = binds.split(settings.RELAY)
         except ValueError:
             host, port = "", 0
         if not host or not port:
             yield checks.Error(
-                f"RELAY: {settings.RELAY!r} is none of mailbox, mx, host:port.",
+                f"RELAY: {settings.RELAY!r} is neither mailbox nor host:port.",
                 id="folkmoot.E002",
             )
     if settings.RELAY_TLS not in {"none", "opportunistic", "starttls", "implicit"}:
@@ -63,6 +68,15 @@ def check_relay(**_: Any) -> Iterable[checks.CheckMessage]:
             " starttls, implicit.",
             id="folkmoot.E003",
         )
+
+
+def check_unbuilt(**_: Any) -> Iterable[checks.CheckMessage]:
+    """A port that nobody listens on must not look open."""
+    for name in ("SUBMISSION_BIND", "LMTP_BIND"):
+        if getattr(settings, name):
+            yield checks.Error(
+                f"{name}: not there yet; leave it empty.", id="folkmoot.E011"
+            )
 
 
 def check_tls(**_: Any) -> Iterable[checks.CheckMessage]:
@@ -210,7 +224,13 @@ def check_scale(**_: Any) -> Iterable[checks.CheckMessage]:
 
 def register() -> None:
     """Tell Django; called once when the app is ready."""
-    for always in (check_binds, check_relay, check_tls, check_data):
+    for always in (
+        check_binds,
+        check_relay,
+        check_unbuilt,
+        check_tls,
+        check_data,
+    ):
         checks.register(always, TAG)
     for deploy in (check_database, check_broker, check_secret, check_web, check_scale):
         checks.register(deploy, TAG, deploy=True)

@@ -47,7 +47,7 @@ def test_malformed_relay_is_an_error(settings: Settings, relay: str) -> None:
     assert found(checks.check_relay) == ["folkmoot.E002"]
 
 
-@pytest.mark.parametrize("relay", ["mailbox", "mx", "host:25", "[2001:db8::1]:25"])
+@pytest.mark.parametrize("relay", ["mailbox", "host:25", "[2001:db8::1]:25"])
 def test_each_form_of_relay_is_right(settings: Settings, relay: str) -> None:
     settings.RELAY = relay
     assert found(checks.check_relay) == []
@@ -134,3 +134,8 @@ def test_local_site_is_not_told_about_https(settings: Settings) -> None:
     assert checks.is_local()
     settings.BASE_URL = "http://lists.example.org"
     assert not checks.is_local()
+
+
+def test_port_that_nobody_would_listen_on_is_an_error(settings: Settings) -> None:
+    settings.LMTP_BIND = "127.0.0.1:2424"
+    assert found(checks.check_unbuilt) == ["folkmoot.E011"]
