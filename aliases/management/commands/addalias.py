@@ -25,4 +25,6 @@ class Command(BaseCommand):
             )
         except Refused as problem:
             raise CommandError(" ".join(problem.messages)) from None
-        self.stdout.write(f"{alias}: {alias.targets.count()} targets")
+        count = alias.targets.count()
+        noun = "target" if count == 1 else "targets"
+        self.stdout.write(f"{alias}: {count} {noun}")
