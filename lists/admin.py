@@ -23,6 +23,7 @@ from lists.models import (
     Subscription,
 )
 from lists.subscriptions import actions as subscriptions
+from smtpd.admin import ReadOnlyAdmin
 
 SETTINGS = (
     "name",
@@ -38,25 +39,6 @@ SETTINGS = (
     "is_archived",
     "bounce_limit",
 )
-
-
-class ReadOnlyAdmin(ModelAdmin):  # type: ignore[misc] # unfold has no types
-    """Rows that tell what happened: nobody edits them."""
-
-    show_full_result_count = False
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(
-        self, request: HttpRequest, obj: object | None = None
-    ) -> bool:
-        return False
-
-    def has_delete_permission(
-        self, request: HttpRequest, obj: object | None = None
-    ) -> bool:
-        return False
 
 
 class NewListForm(forms.ModelForm):  # type: ignore[type-arg] # not generic at run time

@@ -9,7 +9,7 @@ from django.db import connection
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from smtpd.models import Delivery, Outgoing
+from smtpd.models import Delivery, Destination, Outgoing
 from smtpd.models.delivery import DeliveryQuerySet
 from smtpd.outbound.relay import RELAY
 from smtpd.queue.nudge import nudge
@@ -92,15 +92,18 @@ def hold(deliveries: DeliveryQuerySet) -> int:
 def retry(deliveries: DeliveryQuerySet) -> int:
     """Make them due now, whatever they waited for; return how many.
 
-    Those that were sent or withdrawn stay so.
+    Those that were sent or withdrawn stay so. A host that was left alone is
+    asked again at once.
     """
     now = timezone.now()
     stopped = _idle(deliveries).filter(
         state__in=(State.QUEUED, State.HELD, State.FAILED, State.QUARANTINED)
     )
+    hosts = set(stopped.order_by().values_list("destination", flat=True).distinct())
     count = stopped.update(
         state=State.QUEUED, claims=0, lease=None, next_attempt_at=now, updated_at=now
     )
+    Destination.objects.filter(name__in=hosts).update(backoff_until=None)
     if count:
         nudge(deliver)
     return count

@@ -283,6 +283,14 @@ def test_held_row_is_not_sent_until_retry() -> None:
         assert sink.recipients() == ["sam1@home.test", "sam0@home.test"]
 
 
+def test_retry_does_not_wait_for_the_hosts_backoff() -> None:
+    make_verp(people(1))
+    ledger.host_failed("relay", "wrong password")
+    assert ledger.claim("relay", Outgoing.Lane.BULK, 1) == []
+    assert actions.retry(Delivery.objects.all()) == 1
+    assert len(ledger.claim("relay", Outgoing.Lane.BULK, 1)) == 1
+
+
 def test_cancelled_row_is_never_sent() -> None:
     make_outgoing(people(2))
     actions.cancel(Delivery.objects.filter(address="sam0@home.test"))
