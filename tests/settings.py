@@ -13,7 +13,10 @@ if "FOLKMOOT_DATA" not in os.environ:
     # pytest-xdist's workers inherit it; only the process that made it removes it.
     os.environ["FOLKMOOT_DATA"] = tempfile.mkdtemp(prefix="folkmoot-test-")
     atexit.register(shutil.rmtree, os.environ["FOLKMOOT_DATA"], ignore_errors=True)
-os.environ.setdefault("BROKER_URL", "memory://")
+# Stacks take the broker that was asked for; here a nudge goes no further than
+# this process, or tests that run side by side would take each other's.
+os.environ.setdefault("TEST_BROKER_URL", os.environ.get("BROKER_URL", ""))
+os.environ["BROKER_URL"] = "memory://"
 os.environ.setdefault("BASE_URL", "http://testserver")
 os.environ.setdefault("SMTP_HOSTNAME", "mx.folkmoot.test")
 
