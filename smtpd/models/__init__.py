@@ -8,9 +8,11 @@ from smtpd.models.outgoing import Outgoing
 from smtpd.models.delivery import Delivery
 from smtpd.models.destination import Destination
 from smtpd.models.copy import Copy
+from smtpd.models.app_password import AppPassword
 
 __all__ = [
     "Address",
+    "AppPassword",
     "Copy",
     "Delivery",
     "Destination",
