@@ -21,6 +21,7 @@ from kombu.exceptions import KombuError
 
 from project import binds
 from project.supervisor.broker import LONGEST_SOCKET_PATH
+from smtpd.correction import Correction
 
 TAG = "folkmoot"
 # What a listener must know before it promises anything; see its command.
@@ -67,6 +68,16 @@ def check_relay(**_: Any) -> Iterable[checks.CheckMessage]:
             f"RELAY_TLS: {settings.RELAY_TLS!r} is none of none, opportunistic,"
             " starttls, implicit.",
             id="folkmoot.E003",
+        )
+
+
+def check_moved(**_: Any) -> Iterable[checks.CheckMessage]:
+    """MOVED_POLICY is one of its four, or mail to moved addresses is a 451."""
+    if settings.MOVED_POLICY not in set(Correction):
+        yield checks.Error(
+            f"MOVED_POLICY: {settings.MOVED_POLICY!r} is none of"
+            f" {', '.join(Correction)}.",
+            id="folkmoot.E012",
         )
 
 
@@ -227,6 +238,7 @@ def register() -> None:
     for always in (
         check_binds,
         check_relay,
+        check_moved,
         check_unbuilt,
         check_tls,
         check_data,

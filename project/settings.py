@@ -73,6 +73,11 @@ MAX_MESSAGE_SIZE = env.int("MAX_MESSAGE_SIZE", 26_214_400)
 # PEM files for STARTTLS on the listener; both or none.
 TLS_CERT = env.str("TLS_CERT", "")
 TLS_KEY = env.str("TLS_KEY", "")
+# What senders to a moved address hear (RFC 5321 3.4) unless its domain or it
+# says otherwise: `forward`, `tell` (251), `refer` (551) or `refuse` (550 5.1.6).
+MOVED_POLICY = env.str("MOVED_POLICY", "forward")
+# Whether anybody is told a new address at all, whatever was chosen.
+MOVED_DISCLOSE = env.bool("MOVED_DISCLOSE", False)
 # Days after which a delivery is given up (RFC 5321 4.5.4.1).
 GIVE_UP_DAYS = env.int("GIVE_UP_DAYS", 5)
 # Seconds after which the rows of a worker that died are due again.

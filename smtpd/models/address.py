@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Self
 
+from django.conf import settings
 from django.db import models
 from django.utils import timezone
 
+from smtpd.correction import CHOICES, Decision, decide
 from smtpd.models.domain import Domain
 
 
@@ -37,6 +39,8 @@ class Address(models.Model):
     expires_at = models.DateTimeField(null=True, blank=True)
     # Only for MOVED: where the person is now.
     moved_to = models.CharField(max_length=320, blank=True)
+    # What its senders hear. Empty: as the domain says.
+    correction = models.CharField(max_length=7, blank=True, choices=CHOICES)
     created_at = models.DateTimeField(auto_now_add=True)
 
     objects = AddressQuerySet.as_manager()
@@ -49,6 +53,10 @@ class Address(models.Model):
                 condition=models.Q(kind__in=("list", "alias", "moved")),
                 name="address_kind_is_known",
             ),
+            models.CheckConstraint(
+                condition=~models.Q(kind="moved", moved_to=""),
+                name="moved_has_an_address",
+            ),
         )
 
     def __str__(self) -> str:
@@ -57,5 +65,19 @@ class Address(models.Model):
     @property
     def is_open(self) -> bool:
         """Whether it takes mail now: enabled and not past its last day."""
-        expired = self.expires_at is not None and self.expires_at <= timezone.now()
-        return self.is_enabled and not expired
+        return self.is_enabled and not self.is_expired
+
+    @property
+    def is_expired(self) -> bool:
+        """Whether its last day is over."""
+        return self.expires_at is not None and self.expires_at <= timezone.now()
+
+    @property
+    def decision(self) -> Decision:
+        """What a sender hears when it has moved (RFC 5321 3.4), and why."""
+        return decide(
+            self.correction,
+            self.domain.correction,
+            settings.MOVED_POLICY,
+            may_disclose=settings.MOVED_DISCLOSE,
+        )

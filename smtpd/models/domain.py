@@ -9,6 +9,8 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import AnonymousUser
 from django.db import models
 
+from smtpd.correction import CHOICES
+
 
 class DomainQuerySet(models.QuerySet["Domain"]):
     def run_by(self, user: AbstractBaseUser | AnonymousUser) -> Self:
@@ -28,6 +30,8 @@ class Domain(models.Model):
     description = models.CharField(max_length=200, blank=True)
     # A closed domain keeps its rows and refuses all mail but the postmaster's.
     is_active = models.BooleanField(default=True)
+    # What senders to its moved addresses hear. Empty: as the site says.
+    correction = models.CharField(max_length=7, blank=True, choices=CHOICES)
     # RFC 6376 3.1: names the public key in DNS, <selector>._domainkey.<name>.
     dkim_selector = models.CharField(max_length=63, default="folkmoot")
     # PEM, PKCS 8, RSA-2048 or Ed25519. Empty: mail of this domain is not signed.
