@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from typing import Self
 
+from django.conf import settings
 from django.db import models
 
 ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
@@ -46,6 +47,14 @@ class Message(models.Model):
     # Who brought it.
     peer = models.GenericIPAddressField(null=True, blank=True)
     helo = models.CharField(max_length=255, blank=True)
+    # Whose account it was submitted with; nobody's when a server brought it.
+    submitter = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+    )
     # The `with` keyword of our Received field (RFC 3848): ESMTP, ESMTPS...
     protocol = models.CharField(max_length=16, blank=True)
     # Asked for with MAIL; the next hop must be able to do the same.
