@@ -174,11 +174,12 @@ def build(name: str, value: str) -> bytes:
     """One field for the wire: encoded if it must be, folded, with its CRLF.
 
     Raise ValueError for control characters: a line break in a value would
-    be a header field of the sender's choice.
+    be a header field of the sender's choice. What only looks like an encoded
+    word is encoded, so that nobody decodes it to something else.
     """
     if _CONTROL.search(value) or not _FIELD_NAME.fullmatch(f"{name}:".encode()):
         raise ValueError(f"header field {name!r} with control characters")
-    charset = "us-ascii" if value.isascii() else "utf-8"
+    charset = "us-ascii" if value.isascii() and "=?" not in value else "utf-8"
     # RFC 2047 2: an encoded word has at most 75 characters.
     header = Header(value, charset, header_name=name, maxlinelen=75)
     return f"{name}: {header.encode(linesep=chr(13) + chr(10))}\r\n".encode("ascii")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from email.utils import format_datetime
 
@@ -49,6 +49,10 @@ class Envelope:
     helo: str = ""
     # RFC 3848: SMTP, ESMTP, ESMTPS.
     protocol: str = "ESMTP"
+    # A word of Message.Source.
+    source: str = Message.Source.SMTP
+    # The user who proved to be the author; None for whoever a server speaks for.
+    submitter: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,22 +74,57 @@ def accept(envelope: Envelope, raw: bytes) -> Reply:
     all: nothing is stored. Called twice, it stores twice: the duplicate
     guard is each door's own (RFC 1047).
     """
+    answers, key = _accept(envelope, raw)
+    taken = [reply for reply in answers if reply.is_positive]
+    # Waiting for a moderator is said only when it is true of everybody.
+    if replies.QUEUED in taken:
+        return replies.QUEUED.fill(key=key)
+    return taken[0].fill(key=key) if taken else answers[0]
+
+
+def accept_each(envelope: Envelope, raw: bytes) -> list[Reply]:
+    """Do the same, and return the reply for each recipient (RFC 2033 4.2)."""
+    answers, key = _accept(envelope, raw)
+    return [reply.fill(key=key) if reply.is_positive else reply for reply in answers]
+
+
+def _accept(envelope: Envelope, raw: bytes) -> tuple[list[Reply], str]:
+    """Each recipient's reply as its constant, and the key for its {braces}."""
+    count = len(envelope.routes)
     try:
         facts = facts_of.read(raw, reverse_path=envelope.reverse_path)
     except TooMany:
-        return replies.TOO_MANY_FIELDS
+        return [replies.TOO_MANY_FIELDS] * count, ""
     if len(facts.all("received")) >= MAX_HOPS:
         log.warning("hops=%d from=%s refused", MAX_HOPS, envelope.peer)
-        return replies.TOO_MANY_HOPS
+        return [replies.TOO_MANY_HOPS] * count, ""
     judged = list(_judge(envelope.routes, facts))
-    refusal = _refusal(judged)
-    if refusal is not None:
-        _log_refusal(envelope, facts, refusal)
-        return refusal
-    message = _store(envelope, raw, facts, judged)
-    held = all(row.verdict.outcome is Outcome.HOLD for row in judged if _counts(row))
-    reply = replies.QUEUED_HELD if held else replies.QUEUED
-    return reply.fill(key=message.key)
+    verdicts = {_name(row.route): row.verdict for row in judged}
+    answers = [_answer(route, verdicts) for route in envelope.routes]
+    if not any(reply.is_positive for reply in answers):
+        _log_refusal(envelope, facts, answers[0])
+        return answers, ""
+    return answers, _store(envelope, raw, facts, judged).key
+
+
+def _name(route: Route) -> tuple[str, str, int]:
+    """What makes two routes the same."""
+    return route.door, route.kind, route.target
+
+
+def _answer(route: Route, verdicts: Mapping[tuple[str, str, int], Verdict]) -> Reply:
+    """What one recipient hears.
+
+    An alias that only leads to other addresses here has no say of its own.
+    """
+    verdict = verdicts[_name(route)]
+    if verdict.outcome is Outcome.ACCEPT and route.onward and not route.recipients:
+        answers = [_answer(onward, verdicts) for onward in route.onward]
+        return next((reply for reply in answers if reply.is_positive), answers[0])
+    if verdict.reply is not None and verdict.outcome is Outcome.REFUSE:
+        return verdict.reply
+    held = verdict.outcome is Outcome.HOLD
+    return replies.QUEUED_HELD if held else replies.QUEUED
 
 
 def _judge(routes: Sequence[Route], facts: Facts) -> Iterator[Judged]:
@@ -100,7 +139,7 @@ def _judge(routes: Sequence[Route], facts: Facts) -> Iterator[Judged]:
     waiting = list(routes)
     while waiting:
         route = waiting.pop(0)
-        name = (route.door, route.kind, route.target)
+        name = _name(route)
         if name in asked:
             continue
         asked.add(name)
@@ -110,20 +149,6 @@ def _judge(routes: Sequence[Route], facts: Facts) -> Iterator[Judged]:
             reached.update(recipient.lower() for recipient in fresh)
             waiting.extend(route.onward)
         yield Judged(replace(route, recipients=fresh), verdict)
-
-
-def _counts(row: Judged) -> bool:
-    """An alias that only leads to other addresses here has no say of its own."""
-    return not (row.route.onward and not row.route.recipients and row.is_taken)
-
-
-def _refusal(judged: Sequence[Judged]) -> Reply | None:
-    """The reply when nobody takes the message, else None."""
-    counted = [row for row in judged if _counts(row)]
-    refused = [row.verdict for row in counted if row.verdict.reply is not None]
-    if not refused or len(refused) < len(counted):
-        return None
-    return refused[0].reply
 
 
 def _log_refusal(envelope: Envelope, facts: Facts, reply: Reply) -> None:
@@ -175,6 +200,8 @@ def _take(row: Judged, message: Message, facts: Facts) -> None:
 def _message(envelope: Envelope, raw: bytes, facts: Facts) -> Message:
     message = Message(
         key=make_key(),
+        source=envelope.source,
+        submitter_id=envelope.submitter,
         reverse_path=envelope.reverse_path,
         forward_paths=envelope.forward_paths,
         msg_id=facts.msg_id,
@@ -195,8 +222,11 @@ def _message(envelope: Envelope, raw: bytes, facts: Facts) -> Message:
 
 
 def _received(envelope: Envelope) -> str:
+    people = ", ".join(envelope.forward_paths)
+    if envelope.source == Message.Source.WEB:
+        return f"Written on the web by {envelope.reverse_path} for {people}."
     return (
-        f"From <{envelope.reverse_path}> for {', '.join(envelope.forward_paths)}, "
+        f"From <{envelope.reverse_path}> for {people}, "
         f"brought by {envelope.helo or 'nobody'} [{envelope.peer or 'local'}] "
         f"with {envelope.protocol}."
     )
@@ -210,15 +240,29 @@ def _trace(envelope: Envelope, key: str) -> bytes:
 
     `for` only with one recipient: it would tell Bcc recipients to the others.
     """
-    helo = _UNSAFE.sub("?", envelope.helo) or "unknown"
-    peer = envelope.peer
-    literal = f"IPv6:{peer}" if ":" in peer else peer
-    source = f"from {helo} ([{literal}])" if peer else f"from {helo}"
-    lines = [
-        f"Received: {source}",
-        f"by {settings.SMTP_HOSTNAME} (Folkmoot) with {envelope.protocol} id {key}",
-    ]
+    is_web = envelope.source == Message.Source.WEB
+    lines = _web_hop(key) if is_web else _smtp_hop(envelope, key)
     if len(envelope.forward_paths) == 1:
         lines.append(f"for <{envelope.forward_paths[0]}>")
     stamp = format_datetime(timezone.localtime())
-    return ("\r\n\t".join(lines) + f"; {stamp}\r\n").encode()
+    return ("Received: " + "\r\n\t".join(lines) + f"; {stamp}\r\n").encode()
+
+
+def _smtp_hop(envelope: Envelope, key: str) -> list[str]:
+    helo = _UNSAFE.sub("?", envelope.helo) or "unknown"
+    peer = envelope.peer
+    literal = f"IPv6:{peer}" if ":" in peer else peer
+    return [
+        f"from {helo} ([{literal}])" if peer else f"from {helo}",
+        f"by {settings.SMTP_HOSTNAME} (Folkmoot) with {envelope.protocol} id {key}",
+    ]
+
+
+def _web_hop(key: str) -> list[str]:
+    """RFC 5321 3.7.2: say that it came from another world.
+
+    HTTP is neither a registered link nor a registered protocol, so it stands in
+    a comment. From where the author wrote is nobody's business on a list.
+    """
+    host = settings.SMTP_HOSTNAME
+    return [f"from {host}", f"by {host} (Folkmoot, via HTTP) id {key}"]
