@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Sequence
+from datetime import date, datetime, time, timedelta
 
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
+from django.utils import timezone
 
 from aliases.expansion import Unbounded, find_cycle, fold
 from aliases.models import Alias, Target
@@ -31,8 +33,11 @@ __all__ = [
     "disable",
     "enable",
     "is_role",
+    "mailbox_of",
     "parse_targets",
     "provision",
+    "refuse_role",
+    "set_last_day",
     "update",
 ]
 
@@ -75,7 +80,7 @@ def update(
     alias: Alias, targets: Iterable[str], description: str | None = None
 ) -> None:
     """Give an alias these targets instead; mail already accepted keeps its own."""
-    checked = check_targets(_mailbox(alias), targets)
+    checked = check_targets(mailbox_of(alias), targets)
     _write(alias, checked)
     if description is not None:
         alias.description = description
@@ -90,14 +95,28 @@ def enable(alias: Alias) -> None:
 
 def disable(alias: Alias) -> None:
     """Refuse mail to an alias, without forgetting its targets."""
-    _refuse_role(alias, "disabled")
+    refuse_role(alias, "disabled")
     _set_enabled(alias, enabled=False)
+
+
+def set_last_day(alias: Alias, day: date | None) -> None:
+    """Let an alias take mail until the end of a day, or for ever with None."""
+    address = alias.address
+    if day == address.last_day:
+        return
+    refuse_role(alias, "given a last day")
+    address.expires_at = None
+    if day is not None:
+        end = datetime.combine(day + timedelta(days=1), time())
+        address.expires_at = timezone.make_aware(end)
+    address.save(update_fields=["expires_at"])
+    log.info("alias=%s last-day=%s", alias, day or "none")
 
 
 @transaction.atomic
 def delete(alias: Alias) -> None:
     """Give up the address; mail already accepted is still delivered."""
-    _refuse_role(alias, "deleted")
+    refuse_role(alias, "deleted")
     name = str(alias)
     alias.address.delete()
     log.info("alias=%s deleted", name)
@@ -195,11 +214,12 @@ def _set_enabled(alias: Alias, *, enabled: bool) -> None:
     log.info("alias=%s enabled=%s", alias, enabled)
 
 
-def _refuse_role(alias: Alias, what: str) -> None:
+def refuse_role(alias: Alias, what: str) -> None:
+    """Raise Refused for what cannot be done to a postmaster or abuse desk."""
     if is_role(alias):
         raise Refused(f"{alias} cannot be {what}: every domain must have it.")
 
 
-def _mailbox(alias: Alias) -> str:
+def mailbox_of(alias: Alias) -> str:
     """The address in wire form, quoted where it must be."""
     return str(Path(alias.address.local_part, alias.address.domain.name))

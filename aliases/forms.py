@@ -16,6 +16,17 @@ from smtpd.models import Domain
 MAX_NAMED = 12
 
 
+def last_day_field() -> forms.DateField:
+    """The same for whatever may end."""
+    return forms.DateField(
+        label="Last day",
+        required=False,
+        help_text="After it, mail is refused with the words that the address has"
+        " expired; nothing is forgotten. Empty: it does not end.",
+        widget=forms.DateInput(format="%Y-%m-%d", attrs={"type": "date"}),
+    )
+
+
 class AliasForm(forms.Form):
     """Where mail to an alias goes. What was typed stays in the box."""
 
@@ -42,9 +53,14 @@ class AliasForm(forms.Form):
         help_text="For you and the other admins: what the address is for.",
     )
 
-    def __init__(self, *args: Any, may_be_empty: bool = False, **kwargs: Any) -> None:
+    last_day = last_day_field()
+
+    def __init__(self, *args: Any, is_role: bool = False, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["targets"].required = not may_be_empty
+        if is_role:
+            # Every domain keeps it; without targets its admins get the mail.
+            self.fields["targets"].required = False
+            del self.fields["last_day"]
 
     def clean_targets(self) -> list[str]:
         targets, problems = parse_targets(self.cleaned_data["targets"])
@@ -64,8 +80,8 @@ class AliasForm(forms.Form):
         return targets
 
 
-class NewAliasForm(AliasForm):
-    """The same, and the address itself."""
+class NewAddressForm(forms.Form):
+    """An address that is not there yet, of a domain somebody runs."""
 
     local_part = forms.CharField(
         label="Address",
@@ -76,8 +92,6 @@ class NewAliasForm(AliasForm):
     domain = forms.ModelChoiceField(
         Domain.objects.none(), label="Domain", empty_label=None
     )
-
-    field_order = ("local_part", "domain", "targets", "description")
 
     def __init__(self, *args: Any, user: Person, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -99,3 +113,7 @@ class NewAliasForm(AliasForm):
     def address(self) -> str:
         local_part = str(self.cleaned_data["local_part"]).strip()
         return f"{local_part}@{self.cleaned_data['domain'].name}"
+
+
+class NewAliasForm(NewAddressForm, AliasForm):
+    """An alias with its address."""

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 
 from aliases.expansion import Unbounded, expand, fold
 from aliases.models import Alias
 from aliases.targets import POSTMASTER, admins_of, open_targets, role_of
-from smtpd import paths, replies
+from smtpd import correction, paths, replies
 from smtpd.events import add_event
 from smtpd.facts import Facts
 from smtpd.models import Address, Domain, Message, Outgoing
@@ -36,14 +37,23 @@ def signed(local_part: str, domain: Domain) -> Route | Reply | None:
 
 
 def route(address: Address, forward_path: str) -> Route | Reply | None:
-    """Expand an alias now, or say why it leads nowhere."""
-    if address.kind != Address.Kind.ALIAS:
+    """Expand an alias now, or say why it leads nowhere.
+
+    An address that has moved is an alias of the new one, if it forwards.
+    """
+    if address.kind not in (Address.Kind.ALIAS, Address.Kind.MOVED):
         return None
     alias = Alias.objects.filter(address=address).first()
     if alias is None:
         return None
     start = Path(address.local_part, address.domain.name)
-    return _route(Route(DOOR, ALIAS, alias.pk, forward_path), start, address.domain)
+    found = Route(DOOR, ALIAS, alias.pk, forward_path)
+    if address.kind == Address.Kind.MOVED:
+        reply = correction.reply(address.decision.correction, address.moved_to)
+        if not reply.is_positive:
+            return reply
+        found = replace(found, reply=reply)
+    return _route(found, start, address.domain)
 
 
 def sub_address(local_part: str, domain: Domain) -> Route | Reply | None:
@@ -111,9 +121,7 @@ def _route(found: Route, start: Path, domain: Domain) -> Route | Reply:
     elsewhere = tuple(leaf for leaf in leaves if leaf not in hosted)
     if not elsewhere and not onward and start.local_part != POSTMASTER:
         return replies.LEADS_NOWHERE
-    return Route(
-        found.door, found.kind, found.target, found.forward_path, elsewhere, onward
-    )
+    return replace(found, recipients=elsewhere, onward=onward)
 
 
 def _hosted(leaves: Sequence[str]) -> frozenset[str]:

@@ -147,13 +147,18 @@ def _targets(
         if name in changed:
             return changed[name]
         if (row := rows.get(name)) is not None:
-            return targets_of(row) if not only_open or _is_open(row) else None
+            return targets_of(row) if not only_open or _takes_mail(row) else None
     local_part, domain = candidates[-1]
     return admins_of(domains[domain]) if local_part in ROLES else None
 
 
 def targets_of(row: Address) -> list[str] | None:
-    """The targets of an alias's address; the domain's admins if it has none."""
+    """The targets of an alias's address; the domain's admins if it has none.
+
+    Who has moved is at one new address, whatever the targets were before.
+    """
+    if row.kind == Address.Kind.MOVED:
+        return [row.moved_to]
     if row.kind != Address.Kind.ALIAS:
         return None
     try:
@@ -163,6 +168,9 @@ def targets_of(row: Address) -> list[str] | None:
     return [target.mailbox for target in alias.targets.all()] or admins_of(row.domain)
 
 
-def _is_open(row: Address) -> bool:
+def _takes_mail(row: Address) -> bool:
     """As routing decides it: the postmaster is never switched off."""
-    return row.local_part == POSTMASTER or (row.is_open and row.domain.is_active)
+    if row.local_part == POSTMASTER:
+        return True
+    is_refused = row.kind == Address.Kind.MOVED and not row.decision.correction.forwards
+    return row.is_open and row.domain.is_active and not is_refused

@@ -5,17 +5,19 @@ from __future__ import annotations
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.paginator import Paginator
-from django.db.models import Count, F, Q, QuerySet
-from django.http import Http404, HttpRequest, HttpResponse
+from django.db.models import Count, F, Q
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
 from aliases import actions
+from aliases.access import alias_for_admin, aliases_of
 from aliases.actions import Refused
 from aliases.forms import AliasForm, NewAliasForm
 from aliases.models import Alias
+from aliases.moving import views as moving
 from aliases.targets import admins_of
-from smtpd.access import Person, domains_of, operators_only
+from smtpd.access import domains_of, operators_only
 from smtpd.models import Address
 from smtpd.replies import Reply
 from smtpd.routing import explain
@@ -23,22 +25,6 @@ from smtpd.routing import explain
 PER_PAGE = 50
 # Targets named in the table; the rest is a number.
 SHOWN = 2
-
-
-def aliases_of(user: Person) -> QuerySet[Alias]:
-    """The aliases of the domains somebody runs."""
-    return Alias.objects.filter(address__domain__in=domains_of(user)).select_related(
-        "address__domain"
-    )
-
-
-def alias_for_admin(user: Person, address: str) -> Alias:
-    """An alias somebody runs, or 404."""
-    rows = Address.objects.named(address)
-    alias = aliases_of(user).filter(address__in=rows).first()
-    if alias is None:
-        raise Http404("no such alias")
-    return alias
 
 
 @require_safe
@@ -55,7 +41,9 @@ def index(request: HttpRequest) -> HttpResponse:
             address__domain__name__icontains=domain
         )
         by_target = Q(pk__in=Alias.objects.filter(targets__mailbox__icontains=query))
-        found = found.filter(by_address | by_target | Q(description__icontains=query))
+        by_move = Q(address__moved_to__icontains=query)
+        by_note = Q(description__icontains=query)
+        found = found.filter(by_address | by_target | by_move | by_note)
     found = found.order_by("address__domain__name", "address__local_part")
     page = Paginator(found.prefetch_related("targets"), PER_PAGE).get_page(
         request.GET.get("page")
@@ -76,6 +64,7 @@ def create(request: HttpRequest) -> HttpResponse:
         data = form.cleaned_data
         try:
             alias = actions.create(form.address, data["targets"], data["description"])
+            actions.set_last_day(alias, data["last_day"])
         except Refused as refusal:
             form.add_error("targets", refusal)
         else:
@@ -88,14 +77,21 @@ def create(request: HttpRequest) -> HttpResponse:
 def show(request: HttpRequest, address: str) -> HttpResponse:
     """One alias: its targets to edit, and where mail to it goes now."""
     alias = alias_for_admin(request.user, address)
+    if alias.address.kind == Address.Kind.MOVED:
+        return moving.show(request, alias)
     saved = [target.mailbox for target in alias.targets.all()]
-    initial = {"targets": "\n".join(saved), "description": alias.description}
+    initial = {
+        "targets": "\n".join(saved),
+        "description": alias.description,
+        "last_day": alias.address.last_day,
+    }
     is_role = actions.is_role(alias)
-    form = AliasForm(request.POST or None, initial=initial, may_be_empty=is_role)
+    form = AliasForm(request.POST or None, initial=initial, is_role=is_role)
     if request.method == "POST" and form.is_valid():
         data = form.cleaned_data
         try:
             actions.update(alias, data["targets"], data["description"])
+            actions.set_last_day(alias, data.get("last_day"))
         except Refused as refusal:
             form.add_error("targets", refusal)
         else:

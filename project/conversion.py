@@ -44,6 +44,7 @@ def alias_to_list(alias: Alias, name: str, *, owner: str) -> MailingList:
     """
     address = Address.objects.select_for_update().get(pk=alias.address_id)
     _refuse_role(address)
+    _refuse_moved(address)
     targets = [target.mailbox for target in alias.targets.all()]
     _refuse_our_own(targets)
     alias.delete()
@@ -104,6 +105,11 @@ def _refusals() -> Iterator[None]:
 def _refuse_role(address: Address) -> None:
     if address.local_part in ROLES:
         raise NotConverted(f"{address} must stay an alias: every domain has it.")
+
+
+def _refuse_moved(address: Address) -> None:
+    if address.kind == Address.Kind.MOVED:
+        raise NotConverted(f"{address} has moved: change it back into an alias first.")
 
 
 def _refuse_our_own(targets: list[str]) -> None:

@@ -118,44 +118,22 @@ class DomainAdmin(ModelAdmin):  # type: ignore[misc] # unfold has no types
 
 @admin.register(Address)
 class AddressAdmin(ModelAdmin):  # type: ignore[misc] # unfold has no types
-    """All addresses; only that of a person who has moved is made here."""
+    """All addresses. Each is made, moved and deleted with its list or alias."""
 
     list_display = ("__str__", "kind", "is_enabled", "expires_at", "moved_to")
     list_filter = ("kind", "is_enabled", "domain")
     list_select_related = ("domain",)
     search_fields = ("local_part", "domain__name", "moved_to")
-    fields = ("domain", "local_part", "moved_to", "is_enabled", "expires_at")
+    fields = ("domain", "local_part", "kind", "moved_to", "is_enabled", "expires_at")
+    readonly_fields = ("domain", "local_part", "kind", "moved_to")
 
-    def get_readonly_fields(
-        self, request: HttpRequest, obj: Address | None = None
-    ) -> tuple[str, ...]:
-        if obj is None:
-            return ()
-        fixed = ("domain", "local_part")
-        return fixed if obj.kind == Address.Kind.MOVED else (*fixed, "moved_to")
-
-    def get_form(
-        self, request: HttpRequest, obj: Address | None = None, **kwargs: Any
-    ) -> type[forms.ModelForm[Address]]:
-        form: type[forms.ModelForm[Address]] = super().get_form(request, obj, **kwargs)
-        if "moved_to" in form.base_fields:
-            form.base_fields["moved_to"].required = True
-        return form
-
-    def save_model(
-        self, request: HttpRequest, obj: Address, form: Any, change: bool
-    ) -> None:
-        if not change:
-            obj.kind = Address.Kind.MOVED
-            obj.local_part = obj.local_part.lower()
-        super().save_model(request, obj, form, change)
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
 
     def has_delete_permission(
         self, request: HttpRequest, obj: Address | None = None
     ) -> bool:
-        """A list or an alias is deleted, and its address goes with it."""
-        allowed: bool = super().has_delete_permission(request, obj)
-        return allowed and (obj is None or obj.kind == Address.Kind.MOVED)
+        return False
 
 
 @admin.register(Message)

@@ -68,6 +68,11 @@ class Decision(NamedTuple):
     # Telling was chosen, and the site's switch forbids it.
     is_muted: bool = False
 
+    @property
+    def label(self) -> str:
+        """What people choose it by."""
+        return LABELS[self.correction]
+
     def __str__(self) -> str:
         """Return it as the explain tool says it, behind the new address."""
         said = f"{_STEPS[self.correction]}, as the {self.level} says."
@@ -102,7 +107,8 @@ _REPLIES = {
     Correction.REFUSE: replies.MOVED,
 }
 
-_MOVED = re.compile(r"551\b|(?:\d{3} )?5\.1\.6\b")
+# 551 by itself, or whatever has the enhanced code (RFC 3463 3.2).
+_MOVED = re.compile(r"551(?![ -]?[245]\.)\b|(?:5\d\d )?5\.1\.6\b")
 _MAILBOX = re.compile(r"<([^<>@\s]{1,64}@[^<>@\s]{1,255})>")
 _BARE = re.compile(r"(?<![^\s:(])([^<>@\s:;,()]{1,64}@[a-z0-9.-]{1,254}[a-z0-9])", re.I)
 

@@ -1,12 +1,15 @@
-"""What people choose on the pages of the queue and the mailbox."""
+"""What people choose on the pages of the queue, and about moved addresses."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from django import forms
+from django.conf import settings
 
+from smtpd.correction import LABELS, Correction
 from smtpd.models import Delivery, Destination
+from smtpd.widgets import Choices
 
 VERBS = (("retry", "Retry now"), ("hold", "Hold"), ("cancel", "Cancel"))
 
@@ -64,3 +67,40 @@ class VerbForm(forms.Form):
         if isinstance(field, forms.TypedMultipleChoiceField):
             picked = self.data.getlist("pick") if hasattr(self.data, "getlist") else []
             field.choices = [(n, n) for n in picked if n.isdecimal() and len(n) < 19]
+
+
+_CORRECTIONS = {
+    Correction.FORWARD: "Senders notice nothing.",
+    Correction.TELL: "The sender's server hears 251. Few programs show it to people.",
+    Correction.REFER: "The sender's server hears 551, and the sender reads the new"
+    " address in the mail that comes back.",
+    Correction.REFUSE: "The mail comes back with the words that the person has moved.",
+}
+
+
+def correction_field(above: str, current: str) -> forms.ChoiceField:
+    """What senders to a moved address hear: as `above` says, or one of four ways.
+
+    Ways that tell the new address can be chosen only where the site allows it;
+    `current` stays in the list.
+    """
+    may_disclose = settings.MOVED_DISCLOSE
+    ways = [
+        (way.value, LABELS[way])
+        for way in Correction
+        if may_disclose or not way.discloses or way == current
+    ]
+    private = (
+        ""
+        if may_disclose
+        else " This site tells nobody a new address, so the ways that would are not"
+        " offered."
+    )
+    return forms.ChoiceField(
+        label="What senders hear",
+        required=False,
+        choices=[("", above), *ways],
+        initial=current,
+        help_text=f"While they are still connected.{private}",
+        widget=Choices({way.value: text for way, text in _CORRECTIONS.items()}),
+    )

@@ -41,6 +41,8 @@ class Route:
     recipients: tuple[str, ...] = ()
     # ...and the local addresses, each with a door of its own.
     onward: tuple[Route, ...] = ()
+    # What RCPT is answered: 251 for an address that has moved and says so.
+    reply: Reply = replies.RCPT_OK
 
 
 class Door(Protocol):
@@ -150,17 +152,20 @@ class _Search:
 
     def _row(self, row: Address) -> Route | Reply:
         if not self._is_open(row):
-            self._note(f"{row} is disabled or expired: it takes no mail.", found=True)
-            return replies.DISABLED
-        if row.kind == Address.Kind.MOVED:
-            self._note(f"{row} has moved to {row.moved_to}.", found=True)
-            return replies.MOVED
+            return self._closed(row)
         for door in doors().values():
             found = door.route(row, str(self.path))
             if found is not None:
-                self._note(f"{row} is {_article(row)}.", found=True)
+                self._note(_what_it_is(row), found=True)
                 return found
         return replies.NO_SUCH_USER
+
+    def _closed(self, row: Address) -> Reply:
+        if row.is_enabled and row.domain.is_active:
+            self._note(f"{row} has expired: it takes no mail.", found=True)
+            return replies.EXPIRED
+        self._note(f"{row} is switched off: it takes no mail.", found=True)
+        return replies.DISABLED
 
     def _is_open(self, row: Address) -> bool:
         """RFC 5321 4.5.1: the postmaster is never switched off."""
@@ -180,5 +185,7 @@ class _Search:
         self.steps.append(Step(text, found))
 
 
-def _article(row: Address) -> str:
-    return "a list" if row.kind == Address.Kind.LIST else "an alias"
+def _what_it_is(row: Address) -> str:
+    if row.kind == Address.Kind.MOVED:
+        return f"{row} has moved to {row.moved_to}: {row.decision}"
+    return f"{row} is {'a list' if row.kind == Address.Kind.LIST else 'an alias'}."

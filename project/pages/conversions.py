@@ -7,7 +7,7 @@ from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 
-from aliases.views import alias_for_admin
+from aliases.access import alias_for_admin
 from lists.access import list_for_owner
 from project.conversion import NotConverted, WouldLose, alias_to_list, list_to_alias
 from project.pages.forms import ToListForm

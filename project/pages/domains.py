@@ -15,7 +15,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from project import hosting
 from project.models import User
-from project.pages.forms import AdminForm, DomainForm, KeyForm
+from project.pages.forms import AdminForm, CorrectionForm, DomainForm, KeyForm
 from smtpd.access import domain_for_admin, domains_of, operators_only, runs_site
 from smtpd.domains import actions
 from smtpd.domains.actions import Refused
@@ -127,6 +127,20 @@ def renew_key(request: HttpRequest, name: str) -> HttpResponse:
     return render(request, "project/domains/show.html", context)
 
 
+@require_POST
+@login_required
+def correct(request: HttpRequest, name: str) -> HttpResponse:
+    """Choose what senders to its moved addresses hear (RFC 5321 3.4)."""
+    domain = domain_for_admin(request.user, name)
+    form = CorrectionForm(request.POST, domain=domain)
+    if not form.is_valid():
+        context = _context(request, domain) | {"correction_form": form}
+        return render(request, "project/domains/show.html", context)
+    actions.set_correction(domain, form.cleaned_data["correction"])
+    messages.success(request, "Saved. Senders to moved addresses hear it from now on.")
+    return redirect("smtpd:domain", name=domain.name)
+
+
 def _count(kind: str) -> Count:
     return Count("addresses", filter=Q(addresses__kind=kind), distinct=True)
 
@@ -147,4 +161,6 @@ def _context(request: HttpRequest, domain: Domain) -> dict[str, Any]:
         "public_key": public_key(domain.dkim_key) if domain.dkim_key else "",
         "admin_form": AdminForm(),
         "key_form": KeyForm(),
+        "correction_form": CorrectionForm(domain=domain),
+        "moved": Address(domain=domain).decision,
     }

@@ -12,7 +12,7 @@ from django.views.decorators.http import require_safe
 from lists.inbound import DOOR as LISTS
 from lists.inbound import POST
 from lists.models import MailingList
-from smtpd import paths, replies
+from smtpd import paths
 from smtpd.access import Person, domains_of, operators_only, runs_site
 from smtpd.paths import BadPath
 from smtpd.replies import Reply
@@ -67,7 +67,7 @@ def answer(user: Person, address: str) -> dict[str, Any]:
         return {"steps": steps, "reply": found}
     reach = Reach()
     _follow(found, reach)
-    return {"steps": steps, "reply": replies.RCPT_OK, "reach": reach, "route": found}
+    return {"steps": steps, "reply": found.reply, "reach": reach, "route": found}
 
 
 def _follow(route: Route, reach: Reach) -> None:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django import forms
 
+from smtpd.forms import correction_field
+from smtpd.models import Address, Domain
 from smtpd.widgets import Choices
 
 _PLAIN = {"autocapitalize": "none", "spellcheck": "false"}
@@ -59,6 +63,18 @@ class KeyForm(forms.Form):
     dkim = forms.ChoiceField(
         label="Kind", choices=(("rsa", "RSA"), ("ed25519", "Ed25519"))
     )
+
+
+class CorrectionForm(forms.Form):
+    """What senders to a domain's moved addresses hear."""
+
+    correction = forms.ChoiceField()
+
+    def __init__(self, *args: Any, domain: Domain, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        site = Address(domain=Domain()).decision.label.lower()
+        above = f"As the site says: {site}"
+        self.fields["correction"] = correction_field(above, domain.correction)
 
 
 class ToListForm(forms.Form):

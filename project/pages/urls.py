@@ -12,6 +12,7 @@ urlpatterns = [
     path("domains/<str:name>/switch/", domains.switch, name="domain-switch"),
     path("domains/<str:name>/admins/", domains.appoint, name="domain-appoint"),
     path("domains/<str:name>/admins/<int:pk>/", domains.dismiss, name="domain-dismiss"),
+    path("domains/<str:name>/correction/", domains.correct, name="domain-correction"),
     path("domains/<str:name>/key/", domains.renew_key, name="domain-key"),
     path("messages/", traces.index, name="messages"),
     path("messages/<slug:key>/", traces.show, name="trace"),

@@ -71,6 +71,13 @@ def renew_key(domain: Domain, selector: str, dkim: str = "rsa") -> None:
     log.info("domain=%s selector=%s dkim=%s", domain, selector, dkim or "none")
 
 
+def set_correction(domain: Domain, correction: str) -> None:
+    """Choose what senders to its moved addresses hear; "" leaves it to the site."""
+    domain.correction = correction
+    domain.save(update_fields=["correction"])
+    log.info("domain=%s correction=%s", domain, correction or "site")
+
+
 def check_name(name: str) -> str:
     """Return a domain name as it stands in envelopes and DNS, or refuse it."""
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date, timedelta
 from typing import Self
 
 from django.conf import settings
@@ -71,6 +72,13 @@ class Address(models.Model):
     def is_expired(self) -> bool:
         """Whether its last day is over."""
         return self.expires_at is not None and self.expires_at <= timezone.now()
+
+    @property
+    def last_day(self) -> date | None:
+        """The last day on which it takes mail, where the site is."""
+        if self.expires_at is None:
+            return None
+        return timezone.localdate(self.expires_at - timedelta(microseconds=1))
 
     @property
     def decision(self) -> Decision:

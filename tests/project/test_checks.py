@@ -53,6 +53,14 @@ def test_each_form_of_relay_is_right(settings: Settings, relay: str) -> None:
     assert found(checks.check_relay) == []
 
 
+def test_an_unknown_policy_for_moved_addresses_is_an_error(
+    settings: Settings,
+) -> None:
+    assert found(checks.check_moved) == []
+    settings.MOVED_POLICY = "bounce"
+    assert found(checks.check_moved) == ["folkmoot.E012"]
+
+
 def test_unknown_relay_tls_is_an_error(settings: Settings) -> None:
     settings.RELAY_TLS = "yes"
     assert found(checks.check_relay) == ["folkmoot.E003"]

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from smtpd import replies, routing
+from smtpd import routing
 from smtpd.paths import BadPath
 from smtpd.replies import Reply
 from smtpd.routing import Route
@@ -32,7 +32,7 @@ class Command(BaseCommand):
             return
         for line in _ways(found, indent=""):
             self.stdout.write(line)
-        self.stdout.write(str(replies.RCPT_OK))
+        self.stdout.write(str(found.reply))
 
 
 def _ways(route: Route, indent: str) -> Iterator[str]:
