@@ -53,6 +53,8 @@ class Envelope:
     source: str = Message.Source.SMTP
     # The user who proved to be the author; None for whoever a server speaks for.
     submitter: int | None = None
+    # What the trace calls them.
+    submitter_name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,6 +227,11 @@ def _received(envelope: Envelope) -> str:
     people = ", ".join(envelope.forward_paths)
     if envelope.source == Message.Source.WEB:
         return f"Written on the web by {envelope.reverse_path} for {people}."
+    if envelope.submitter is not None:
+        return (
+            f"From <{envelope.reverse_path}> for {people}, "
+            f"submitted by {envelope.submitter_name} with {envelope.protocol}."
+        )
     return (
         f"From <{envelope.reverse_path}> for {people}, "
         f"brought by {envelope.helo or 'nobody'} [{envelope.peer or 'local'}] "
@@ -241,7 +248,12 @@ def _trace(envelope: Envelope, key: str) -> bytes:
     `for` only with one recipient: it would tell Bcc recipients to the others.
     """
     is_web = envelope.source == Message.Source.WEB
-    lines = _web_hop(key) if is_web else _smtp_hop(envelope, key)
+    if is_web:
+        lines = _web_hop(key)
+    elif envelope.submitter is not None:
+        lines = _account_hop(envelope, key)
+    else:
+        lines = _smtp_hop(envelope, key)
     if len(envelope.forward_paths) == 1:
         lines.append(f"for <{envelope.forward_paths[0]}>")
     stamp = format_datetime(timezone.localtime())
@@ -256,6 +268,16 @@ def _smtp_hop(envelope: Envelope, key: str) -> list[str]:
         f"from {helo} ([{literal}])" if peer else f"from {helo}",
         f"by {settings.SMTP_HOSTNAME} (Folkmoot) with {envelope.protocol} id {key}",
     ]
+
+
+def _account_hop(envelope: Envelope, key: str) -> list[str]:
+    """Not where somebody sits, nor what their computer is called.
+
+    The next server learns that we know who it was; the key finds it here.
+    """
+    host = settings.SMTP_HOSTNAME
+    by = f"by {host} (Folkmoot) with {envelope.protocol} id {key}"
+    return [f"from {host} (an account of this site)", by]
 
 
 def _web_hop(key: str) -> list[str]:

@@ -68,10 +68,11 @@ class Reply:
 
 # --- the session ------------------------------------------------------------
 GREETING = Reply(220, "", "{hostname} ESMTP")
+LMTP_GREETING = Reply(220, "", "{hostname} LMTP")
 HELLO = Reply(250, "", "{hostname}")
 OK = Reply(250, "2.0.0", "OK")
 BYE = Reply(221, "2.0.0", "Bye")
-HELP = Reply(214, "2.0.0", "EHLO HELO MAIL RCPT DATA RSET NOOP QUIT VRFY STARTTLS")
+HELP = Reply(214, "2.0.0", "")
 CANNOT_VRFY = Reply(252, "2.0.0", "Cannot VRFY, but will take mail and try")
 READY_FOR_TLS = Reply(220, "2.0.0", "Ready to start TLS")
 NO_TLS = Reply(502, "5.5.1", "TLS is not available here")
@@ -92,6 +93,26 @@ MAIL_FIRST = Reply(503, "5.5.1", "Say MAIL first")
 RCPT_FIRST = Reply(503, "5.5.1", "Say RCPT first")
 NO_RECIPIENTS = Reply(554, "5.5.1", "No valid recipients")
 TOO_MANY_RECIPIENTS = Reply(452, "4.5.3", "Too many recipients")
+
+# RFC 5321 3.1: refused by policy, all that is left is QUIT.
+NOT_WELCOME = Reply(554, "5.7.1", "We take no mail from your address. {why}")
+UNWELCOME = Reply(503, "5.5.1", "You were refused; only QUIT is left")
+
+# --- AUTH (RFC 4954) ----------------------------------------------------------
+AUTH_GO_ON = Reply(334, "", "")
+# base64 of `Username:` and `Password:`, which is all LOGIN ever said.
+AUTH_NAME = Reply(334, "", "VXNlcm5hbWU6")
+AUTH_PASSWORD = Reply(334, "", "UGFzc3dvcmQ6")
+AUTHENTICATED = Reply(235, "2.7.0", "Welcome")
+AUTH_FIRST = Reply(530, "5.7.0", "Log in first")
+ENCRYPT_FIRST = Reply(538, "5.7.11", "Say STARTTLS before you log in")
+AUTH_NOT_NOW = Reply(503, "5.5.1", "Logging in is over, or has to come before MAIL")
+AUTH_CANCELLED = Reply(501, "5.7.0", "Logging in was cancelled")
+BAD_BASE64 = Reply(501, "5.5.2", "That is not the base64 we wait for")
+UNKNOWN_MECHANISM = Reply(504, "5.5.4", "That way to log in is not known here")
+AUTH_TROUBLE = Reply(454, "4.7.0", "Trouble on our side, try again later")
+AUTH_BRAKED = Reply(454, "4.7.0", "Too many wrong passwords, try again in ten minutes")
+BAD_CREDENTIALS = Reply(535, "5.7.8", "Name or password is wrong")
 
 # --- closing ------------------------------------------------------------------
 TOO_SLOW = Reply(421, "4.4.2", "Timed out, closing")
@@ -133,12 +154,26 @@ GO_AHEAD = Reply(354, "", "End data with <CR><LF>.<CR><LF>")
 QUEUED = Reply(250, "2.0.0", "OK queued as {key}")
 QUEUED_HELD = Reply(250, "2.0.0", "OK queued as {key}, waiting for a moderator")
 KEPT = Reply(250, "2.0.0", "OK kept in the mailbox")
+CHUNK_TAKEN = Reply(250, "2.0.0", "{size} octets taken")
+CHUNKS_FIRST = Reply(503, "5.5.1", "The content is coming in by BDAT already")
 TOO_BIG = Reply(552, "5.3.4", "Message too big; the limit is {size} octets")
 BARE_CR_LF = Reply(550, "5.5.2", "Message has a bare CR or LF; lines end with CR LF")
 HAS_NUL = Reply(550, "5.6.0", "Message contains NUL")
 TEXT_LINE_TOO_LONG = Reply(550, "5.6.0", "Message has a line that is too long")
 TOO_MANY_FIELDS = Reply(550, "5.6.0", "Message header is too big")
 TOO_MANY_HOPS = Reply(550, "5.4.6", "Too many hops")
+
+# --- submission (RFC 6409) ---------------------------------------------------
+NOT_YOUR_SENDER = Reply(550, "5.7.1", "{name} may not send as <{mailbox}>")
+NOT_YOUR_AUTHOR = Reply(550, "5.7.1", "{name} may not write as the author in From")
+CANNOT_LEAVE = Reply(
+    550, "5.7.1", "Without an address here you can only write to addresses here"
+)
+DAY_LIMIT = Reply(450, "4.7.1", "You have reached {name}'s limit for today")
+BAD_FIELD = Reply(550, "5.6.0", "Message header has a line that is no field")
+CONTROL_IN_FIELD = Reply(550, "5.6.0", "Message header has control characters")
+REPEATED_FIELD = Reply(550, "5.6.0", "Message has From or Sender more than once")
+UNCLEAR_AUTHOR = Reply(550, "5.6.0", "From or Sender cannot be read beyond doubt")
 
 # --- lists ------------------------------------------------------------------
 MEMBERS_ONLY = Reply(550, "5.7.1", "Only subscribers may post to this list. {help}")

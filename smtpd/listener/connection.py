@@ -10,7 +10,8 @@ import asyncio
 import contextlib
 import logging
 from asyncio import StreamReaderProtocol
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -19,18 +20,26 @@ from aiosmtpd.smtp import SMTP, TLSSetupException
 from smtpd import replies
 from smtpd.listener.policies import Policy
 from smtpd.listener.requests import (
+    Account,
     Action,
+    Authenticate,
+    CheckSender,
+    Client,
     Close,
     Decide,
+    Expand,
     Forget,
     Keep,
     More,
+    Pause,
     Phase,
     Send,
     StartTLS,
     Store,
     Transaction,
+    Verify,
 )
+from smtpd.listener.service import Service
 from smtpd.listener.session import Session
 from smtpd.listener.spool import Spool
 from smtpd.listener.threads import trouble
@@ -51,21 +60,24 @@ class Connection(SMTP):
 
     line_length_limit = CHUNK
 
-    def __init__(self, listener: Listener, policy: Policy) -> None:
+    def __init__(self, listener: Listener, service: Service) -> None:
         super().__init__(
-            policy,
+            service.policy,
             hostname=listener.hostname,
             tls_context=listener.tls_context,
             loop=asyncio.get_running_loop(),
         )
         self.listener = listener
         self.limits = listener.limits
-        self.policy = policy
+        self.service = service
+        self.policy = service.policy
         self.peer = ""
         self.machine = Session(
             hostname=listener.hostname,
             limits=listener.limits,
+            kind=service.kind,
             has_certificate=listener.tls_context is not None,
+            client=Client(is_secure=service.is_tls),
         )
         self._spool: Spool | None = None
         # The timer of the read that is going on, and what it waits for.
@@ -75,8 +87,13 @@ class Connection(SMTP):
         self._octets = 0
         self._do: dict[type[Action], Callable[[Any], Awaitable[bool]]] = {
             Send: self._send,
+            Pause: self._pause,
             More: self._read,
+            Authenticate: self._log_in,
+            CheckSender: self._check_sender,
             Decide: self._decide,
+            Verify: self._verify,
+            Expand: self._expand,
             Keep: self._keep,
             Forget: self._forget,
             Store: self._store,
@@ -95,7 +112,7 @@ class Connection(SMTP):
     def eof_received(self) -> bool:
         """Let what came before a half-close be answered (no cancelling)."""
         StreamReaderProtocol.eof_received(self)
-        return not self.machine.commands.is_secure
+        return not self.machine.state.client.is_secure
 
     def connection_lost(self, error: Exception | None) -> None:
         """Leave the session to notice: a store that is going on is not cut."""
@@ -109,6 +126,7 @@ class Connection(SMTP):
     async def _handle_client(self) -> None:
         """Serve the client from the greeting to the end."""
         self.peer = _peer(self._writer.get_extra_info("peername"))
+        self.machine.state.client.peer = self.peer
         refusal = self.listener.enter(self)
         if refusal is not None:
             log.warning("connection refused peer=%s reply=%s", self.peer, refusal)
@@ -170,7 +188,7 @@ class Connection(SMTP):
         finally:
             self._timer = None
         if request.phase is Phase.COMMAND:
-            self.machine.commands.is_full = self.listener.is_full()
+            self.machine.state.is_full = self.listener.is_full()
         self._octets += len(data)
         self.machine.receive(data)
         return bool(data)
@@ -205,17 +223,68 @@ class Connection(SMTP):
         else:
             self._timer.reschedule(self._deadline(self._more))
 
+    async def _pause(self, request: Pause) -> bool:
+        """Wait, but not longer than we are up."""
+        if not self.listener.is_stopping:
+            await asyncio.sleep(request.seconds)
+        return True
+
+    async def _log_in(self, request: Authenticate) -> bool:
+        work = partial(_authenticate, self.policy, request, self.machine.state.client)
+        found: Account | Reply
+        try:
+            found, may_expand = await self.listener.threads.run(work, twice=True)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is ours
+            text = trouble(error, self.peer).text
+            found, may_expand = replies.AUTH_TROUBLE.with_text(text), False
+        if isinstance(found, Reply):
+            # The line that brakes like fail2ban look for.
+            name, peer = request.name[:100], self.peer
+            log.warning("auth failed name=%r peer=%s reply=%s", name, peer, found)
+        self.machine.authenticated(found, may_expand=may_expand)
+        return True
+
+    async def _check_sender(self, request: CheckSender) -> bool:
+        client = self.machine.state.client
+        reply = await self._ask(partial(self.policy.check_sender, request.path, client))
+        self._note_refusal("from", str(request.path), reply)
+        self.machine.decided(reply)
+        return True
+
+    async def _verify(self, request: Verify) -> bool:
+        client = self.machine.state.client
+        work = partial(self.policy.verify, request.text, client)
+        self.machine.decided(await self._ask(work))
+        return True
+
+    async def _expand(self, request: Expand) -> bool:
+        client = self.machine.state.client
+        work = partial(self.policy.expand, request.text, client)
+        self.machine.decided(await self._ask(work))
+        return True
+
+    async def _ask(self, work: Callable[[], Reply]) -> Reply:
+        """Have a thread find the answer out; our trouble is a 451."""
+        try:
+            return await self.listener.threads.run(work, twice=True)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is ours
+            return trouble(error, self.peer)
+
     async def _decide(self, request: Decide) -> bool:
-        work = partial(self.policy.decide, request.path)
+        client = self.machine.state.client
+        work = partial(self.policy.decide, request.path, client)
         route: object
         try:
             reply, route = await self.listener.threads.run(work, twice=True)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is ours
             reply, route = trouble(error, self.peer), None
-        if not reply.is_positive:
-            log.info("refused to=<%s> peer=%s reply=%s", request.path, self.peer, reply)
+        self._note_refusal("to", str(request.path), reply)
         self.machine.decided(reply, route)
         return True
+
+    def _note_refusal(self, word: str, path: str, reply: Reply) -> None:
+        if not reply.is_positive:
+            log.info("refused %s=<%s> peer=%s reply=%s", word, path, self.peer, reply)
 
     async def _keep(self, request: Keep) -> bool:
         try:
@@ -237,13 +306,14 @@ class Connection(SMTP):
     async def _store(self, request: Store) -> bool:
         # Ours no more: the thread reads it, also when the client has gone.
         spool, self._spool = self._spool, None
-        work = partial(_take, self.policy, request.transaction, self.peer, spool)
+        work = partial(_take, self.policy, request.transaction, spool)
+        answers: Sequence[Reply]
         try:
             async with self.listener.room_for(spool.size if spool else 0):
-                reply = await self.listener.threads.run(work)
+                answers = await self.listener.threads.run(work)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is ours
-            reply = trouble(error, self.peer)
-        self.machine.stored(reply)
+            answers = [trouble(error, self.peer)]
+        self.machine.stored(answers)
         return True
 
     async def _start_tls(self, request: StartTLS) -> bool:
@@ -263,17 +333,27 @@ class Connection(SMTP):
         return False
 
 
+def _authenticate(
+    policy: Policy, request: Authenticate, client: Client
+) -> tuple[Account | Reply, bool]:
+    """In a thread: who that is, and whether EXPN is for them."""
+    found = policy.authenticate(request.name, request.password, client)
+    if isinstance(found, Reply):
+        return found, False
+    return found, policy.may_expand(replace(client, account=found))
+
+
 def _take(
-    policy: Policy, transaction: Transaction, peer: str, spool: Spool | None
-) -> Reply:
+    policy: Policy, transaction: Transaction, spool: Spool | None
+) -> Sequence[Reply]:
     """In a thread: hand the whole message over and throw the spool away."""
     if spool is None:
-        return policy.take(transaction, peer, b"")
+        return policy.take(transaction, b"")
     try:
         raw = spool.read()
     finally:
         spool.close()
-    return policy.take(transaction, peer, raw)
+    return policy.take(transaction, raw)
 
 
 def _peer(name: object) -> str:

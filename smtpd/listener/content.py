@@ -7,7 +7,8 @@ not lawful is noted, read to the true end, and refused there.
 
 from __future__ import annotations
 
-CRLF = b"\r\n"
+from smtpd.listener.inspection import CRLF, Inspection
+
 END = b"\r\n.\r\n"
 
 
@@ -18,22 +19,20 @@ class Content:
     more than the start of an end mark is ever kept.
     """
 
+    # No more of the message comes behind it.
+    is_last = True
+
     def __init__(self, *, line_limit: int) -> None:
-        self.line_limit = line_limit
+        self.inspection = Inspection(line_limit=line_limit)
         # Octets of content so far, without stuffed dots and the end.
         self.size = 0
         # Octets read from the client for it.
         self.taken = 0
         self.is_complete = False
-        self.has_bare_line_end = False
-        self.has_nul = False
-        self.has_long_line = False
         # A dot right behind the command ends an empty message: as if the
         # CRLF of DATA were the first line end.
         self._carry = CRLF
         self._virtual = len(CRLF)
-        # Of the line that has not ended yet.
-        self._line = 0
 
     def feed(self, data: bytes) -> tuple[bytes, bytes]:
         """Take a piece; return what of it is content, and what comes behind the end.
@@ -60,38 +59,13 @@ class Content:
         """
         if not piece:
             return b""
-        self._inspect(piece)
+        self.inspection.look_at(piece)
         piece = piece.replace(b"\r\n.", CRLF)
         if self._virtual:
             piece = piece[self._virtual :]
             self._virtual = 0
         self.size += len(piece)
         return piece
-
-    def _inspect(self, piece: bytes) -> None:
-        pairs = piece.count(CRLF)
-        if piece.count(b"\r") != pairs or piece.count(b"\n") != pairs:
-            self.has_bare_line_end = True
-        if b"\0" in piece:
-            self.has_nul = True
-        self._measure(piece)
-
-    def _measure(self, piece: bytes) -> None:
-        """Look for a line over the limit, in steps of the limit."""
-        at, before = 0, self._line
-        while len(piece) - at + before > self.line_limit:
-            reach = at + max(self.line_limit - before, 0) + len(CRLF)
-            last = piece.rfind(CRLF, at, reach)
-            if last < 0:
-                self.has_long_line = True
-                last = piece.find(CRLF, at)
-            if last < 0:
-                break
-            at, before = last + len(CRLF), 0
-        start = piece.rfind(CRLF, at)
-        if start >= 0:
-            at, before = start + len(CRLF), 0
-        self._line = before + len(piece) - at
 
 
 def _undecided(buffer: bytes) -> int:

@@ -22,6 +22,12 @@ class Limits:
     recipients: int = 1000
     # Commands we did not understand or that came out of turn.
     errors: int = 20
+    # So many are free; each one more has to be waited for, in seconds.
+    free_errors: int = 5
+    error_pause: float = 1.0
+    # Wrong passwords in one session, and how much longer each next try takes.
+    failed_logins: int = 3
+    login_pause: float = 2.0
 
     # RFC 5321 4.5.3.2.7: how long we wait for the next whole command.
     command_seconds: float = 300

@@ -6,17 +6,27 @@ import asyncio
 import logging
 import resource
 import signal
+import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from smtpd.listener import sockets
 from smtpd.listener.limits import Limits
 from smtpd.listener.policies import CatchAll, Site
+from smtpd.listener.requests import Kind
 from smtpd.listener.server import Listener
+from smtpd.listener.service import Service
+from smtpd.oracle.server import Oracle
+from smtpd.oracle.wire import transport
+from smtpd.submission.policy import Submission
 
 log = logging.getLogger(__name__)
+
+# Takes a bound socket and answers on it.
+Listen = Callable[[socket.socket], Awaitable[None]]
 
 # How often a process that does not have the mailbox socket asks for it.
 TAKE_OVER_SECONDS = 1.0
@@ -31,6 +41,14 @@ class Options:
     bind: str
     # Folder for content on its way in.
     spool: Path
+    # host:port or a path for our own mail server in front (LMTP), "" for none.
+    lmtp: str = ""
+    # host:port or a path where that server asks who is here, "" for none.
+    lookup: str = ""
+    # host:port for people with an account, "" for none: STARTTLS...
+    submission: str = ""
+    # ...and TLS from the first octet.
+    submissions: str = ""
     # Unix socket of the mailbox that catches all, None for none.
     mailbox: Path | None = None
     tls_cert: str = ""
@@ -54,40 +72,73 @@ async def run(options: Options, ready: Callable[[list[str]], None]) -> None:
         folder=options.spool,
         tls_context=_tls_context(options),
     )
-    names = await _listen(listener, options)
-    taking_over = await _answer_mailbox(listener, options.mailbox)
-    names += [str(options.mailbox)] if options.mailbox else []
+    oracle = Oracle(
+        listener.threads, transport=transport(options.lmtp, options.hostname)
+    )
+    names: list[str] = []
+    waiting: list[asyncio.Task[None]] = []
+    for bind, listen in _doors(options, listener, oracle):
+        if bind.startswith("/"):
+            waiting.append(await _own(Path(bind), listen))
+            names.append(bind)
+        else:
+            names += await _listen(bind, listen)
     ready(names)
     await stop.wait()
     log.info("stopping")
-    taking_over.cancel()
+    for task in waiting:
+        task.cancel()
+    await oracle.stop()
     await listener.stop()
 
 
-async def _listen(listener: Listener, options: Options) -> list[str]:
+def _doors(
+    options: Options, listener: Listener, oracle: Oracle
+) -> list[tuple[str, Listen]]:
+    """Each door that is open, and who takes the sockets there."""
+    doors: list[tuple[str, Listen]] = [
+        (bind, partial(listener.listen, service=service))
+        for bind, service in _services(options)
+    ]
+    return doors + ([(options.lookup, oracle.listen)] if options.lookup else [])
+
+
+def _services(options: Options) -> list[tuple[str, Service]]:
+    """Each door for mail that is open, and what is behind it."""
+    mailbox = str(options.mailbox.absolute()) if options.mailbox else ""
+    doors = [
+        (options.bind, Service(Site())),
+        (options.submission, Service(Submission(), Kind.SUBMISSION)),
+        (options.submissions, Service(Submission(), Kind.SUBMISSION, is_tls=True)),
+        (options.lmtp, Service(Site(answers_each=True), Kind.LMTP)),
+        (mailbox, Service(CatchAll())),
+    ]
+    return [(bind, service) for bind, service in doors if bind]
+
+
+async def _listen(bind: str, listen: Listen) -> list[str]:
     names = []
-    for sock in sockets.tcp(options.bind) if options.bind else []:
-        await listener.listen(sock, Site())
+    for sock in sockets.tcp(bind):
+        await listen(sock)
         host, port = sock.getsockname()[:2]
         names.append(f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
     return names
 
 
-async def _answer_mailbox(listener: Listener, path: Path | None) -> asyncio.Task[None]:
-    """Answer on the mailbox socket now, or once no other process does."""
-    owned = sockets.OwnedSocket(path) if path else None
-    sock = owned.bind() if owned else None
+async def _own(path: Path, listen: Listen) -> asyncio.Task[None]:
+    """Answer on a unix socket now, or once no other process does."""
+    owned = sockets.OwnedSocket(path)
+    sock = owned.bind()
     if sock is not None:
-        await listener.listen(sock, CatchAll())
-    waiting = owned if sock is None else None
-    return asyncio.create_task(_take_over(listener, waiting))
+        await listen(sock)
+    return asyncio.create_task(_take_over(owned, listen, sock is None))
 
 
-async def _take_over(listener: Listener, owned: sockets.OwnedSocket | None) -> None:
-    while owned is not None:
+async def _take_over(owned: sockets.OwnedSocket, listen: Listen, waits: bool) -> None:
+    while waits:
         await asyncio.sleep(TAKE_OVER_SECONDS)
         if sock := owned.bind():
-            await listener.listen(sock, CatchAll())
+            await listen(sock)
             return
 
 

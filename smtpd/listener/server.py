@@ -13,7 +13,7 @@ from pathlib import Path
 from smtpd.listener.connection import Connection
 from smtpd.listener.gate import Gate
 from smtpd.listener.limits import Limits
-from smtpd.listener.policies import Policy
+from smtpd.listener.service import Service
 from smtpd.listener.threads import Threads
 from smtpd.replies import Reply
 
@@ -49,19 +49,29 @@ class Listener:
         self._is_empty = asyncio.Event()
         self._is_empty.set()
 
-    async def listen(self, sock: socket.socket, policy: Policy) -> None:
-        """Accept on a bound socket; what comes in there is the policy's."""
+    async def listen(self, sock: socket.socket, service: Service) -> None:
+        """Accept on a bound socket; what comes in there is the service's."""
         loop = asyncio.get_running_loop()
 
         def connection() -> Connection:
-            return Connection(self, policy)
+            return Connection(self, service)
 
+        if service.is_tls and self.tls_context is None:
+            raise ValueError("a port with TLS from the start needs TLS_CERT")
+        tls = self.tls_context if service.is_tls else None
+        seconds = self.limits.handshake_seconds if tls else None
         if sock.family == socket.AF_UNIX:
             server = await loop.create_unix_server(
                 connection, sock=sock, backlog=BACKLOG
             )
         else:
-            server = await loop.create_server(connection, sock=sock, backlog=BACKLOG)
+            server = await loop.create_server(
+                connection,
+                sock=sock,
+                backlog=BACKLOG,
+                ssl=tls,
+                ssl_handshake_timeout=seconds,
+            )
         self._servers.append(server)
 
     def enter(self, connection: Connection) -> Reply | None:

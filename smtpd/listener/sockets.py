@@ -45,7 +45,8 @@ class OwnedSocket:
     """A unix socket that one process at a time answers on.
 
     The lock dies with its process, so the next one takes over by itself; the
-    name in the file system may outlive both and is replaced.
+    name in the file system may outlive both and is replaced. Whoever may enter
+    the folder may connect: a server in front runs as another user.
     """
 
     def __init__(self, path: Path) -> None:
@@ -63,6 +64,7 @@ class OwnedSocket:
         self.path.unlink(missing_ok=True)
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         sock.bind(str(self.path))
+        self.path.chmod(0o666)
         return sock
 
     def close(self) -> None:

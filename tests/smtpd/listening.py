@@ -18,6 +18,7 @@ from typing import Any
 from smtpd.listener.limits import Limits
 from smtpd.listener.policies import Policy
 from smtpd.listener.server import Listener
+from smtpd.listener.service import Service
 from smtpd.listener.sockets import tcp
 
 PATIENCE = 20.0
@@ -29,13 +30,13 @@ class Running:
 
     def __init__(
         self,
-        policy: Policy,
+        policy: Policy | Service,
         folder: Path,
         *,
         limits: Limits | None = None,
         tls_context: ssl.SSLContext | None = None,
     ) -> None:
-        self.policy = policy
+        self.service = policy if isinstance(policy, Service) else Service(policy)
         self.folder = folder
         self.limits = limits or Limits(grace_seconds=5)
         self.tls_context = tls_context
@@ -60,7 +61,7 @@ class Running:
         )
         (sock,) = tcp("127.0.0.1:0")
         self.port = sock.getsockname()[1]
-        await self.listener.listen(sock, self.policy)
+        await self.listener.listen(sock, self.service)
         self._is_up.set()
         await self._stop.wait()
         await self.listener.stop()
@@ -89,7 +90,7 @@ class Running:
 
 @contextmanager
 def listening(
-    policy: Policy,
+    policy: Policy | Service,
     folder: Path,
     *,
     limits: Limits | None = None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -16,6 +16,7 @@ from cryptography.x509.oid import NameOID
 
 from smtpd.listener.limits import Limits
 from smtpd.listener.policies import CatchAll
+from smtpd.listener.requests import Client as SmtpClient
 from smtpd.listener.requests import Transaction
 from smtpd.models import Copy
 from smtpd.paths import Path as MailPath
@@ -36,21 +37,21 @@ class Held(CatchAll):
         self.is_asked = threading.Event()
         self.may_go_on = threading.Event()
 
-    def take(self, envelope: Transaction, peer: str, raw: bytes) -> Reply:
+    def take(self, envelope: Transaction, raw: bytes) -> Sequence[Reply]:
         self.is_asked.set()
         assert self.may_go_on.wait(20)
-        return super().take(envelope, peer, raw)
+        return super().take(envelope, raw)
 
 
 class Broken(CatchAll):
     """A bug of ours."""
 
-    def decide(self, path: MailPath) -> tuple[Reply, object]:
+    def decide(self, path: MailPath, client: SmtpClient) -> tuple[Reply, object]:
         if path.local_part == "bug":
             raise RuntimeError("the password is swordfish")
-        return super().decide(path)
+        return super().decide(path, client)
 
-    def take(self, envelope: Transaction, peer: str, raw: bytes) -> Reply:
+    def take(self, envelope: Transaction, raw: bytes) -> Sequence[Reply]:
         raise RuntimeError("the password is swordfish")
 
 

@@ -25,6 +25,9 @@ class Command(BaseCommand):
         wanted = Options(
             hostname=settings.SMTP_HOSTNAME,
             bind=settings.SMTP_BIND,
+            submission=settings.SUBMISSION_BIND,
+            submissions=settings.SUBMISSIONS_BIND,
+            lmtp=settings.LMTP_BIND,
             spool=settings.FOLKMOOT_DATA / "spool",
             mailbox=settings.FOLKMOOT_DATA / "mailbox.sock" if keeps else None,
             tls_cert=settings.TLS_CERT,
