@@ -75,6 +75,7 @@ class Connection:
     def __init__(self, session: Session, timeouts: Timeouts) -> None:
         self._wire = session.wire
         self._timeouts = timeouts
+        self.hop = session.hop
         self._host = str(session.hop)
         self._extensions = session.extensions
         self._size_limit = session.size_limit
@@ -96,6 +97,11 @@ class Connection:
     def is_usable(self) -> bool:
         """Whether it can be asked to send (more)."""
         return self._wire.is_quiet
+
+    @property
+    def has_sent(self) -> bool:
+        """Whether the server has answered a message yet."""
+        return self._has_sent
 
     async def close(self) -> None:
         """Take leave; safe on a connection that is gone."""

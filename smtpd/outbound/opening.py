@@ -10,6 +10,7 @@ import asyncio
 import ssl
 from base64 import b64encode
 from dataclasses import dataclass, field, replace
+from functools import cache
 
 from smtpd.outbound.relay import TLS, Hop
 from smtpd.outbound.results import Reply
@@ -18,6 +19,15 @@ from smtpd.outbound.wire import Lost, Timeouts, Wire
 
 class HostTrouble(Exception):
     """No mail can be handed to this host now; the text says why."""
+
+    # RFC 3463 3.5, where it says more than the text.
+    enhanced = ""
+
+
+class Unreachable(HostTrouble):
+    """Nobody answers there."""
+
+    enhanced = "4.4.1"
 
 
 class TLSTrouble(HostTrouble):
@@ -81,7 +91,7 @@ async def _connect(hop: Hop, timeouts: Timeouts) -> Wire:
                     Wire, hop.host, hop.port, ssl=context, server_hostname=name
                 )
     except (OSError, TimeoutError) as error:
-        raise HostTrouble(f"cannot connect: {error or 'no answer'}") from error
+        raise Unreachable(f"cannot connect: {error or 'no answer'}") from error
     return wire
 
 
@@ -119,7 +129,7 @@ async def _start_tls(session: Session, timeouts: Timeouts) -> Session:
             wire.transport,
             wire,
             _context(session.hop),
-            server_hostname=session.hop.host,
+            server_hostname=session.hop.name or session.hop.host,
             ssl_handshake_timeout=timeouts.connect,
         )
     except (OSError, EOFError) as error:
@@ -131,12 +141,20 @@ async def _start_tls(session: Session, timeouts: Timeouts) -> Session:
 
 
 def _context(hop: Hop) -> ssl.SSLContext:
+    return _unverified() if hop.tls is TLS.OPPORTUNISTIC else _verified()
+
+
+@cache
+def _unverified() -> ssl.SSLContext:
+    # Whom would a wrong name keep out, when no TLS at all is good enough?
     context = ssl.create_default_context()
-    if hop.tls is TLS.OPPORTUNISTIC:
-        # Whom would a wrong name keep out, when no TLS at all is good enough?
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
     return context
+
+
+def _verified() -> ssl.SSLContext:
+    return ssl.create_default_context()
 
 
 async def _log_in(session: Session, timeouts: Timeouts) -> None:

@@ -14,6 +14,8 @@ RELAY = "relay"
 MAILBOX = "mailbox"
 MX = "mx"
 _SMTP = 25
+# What a row of the ledger keeps of a host.
+MAX_HOST = 255
 _MAX_PORT = 65535
 _RELAY = re.compile(
     r"(?P<host>[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::(?P<port>[0-9]{1,5}))?"
@@ -45,9 +47,14 @@ class Hop:
     password: str = ""
     # What EHLO says.
     helo: str = "localhost"
+    # Of a server found by MX: its name, and host is one of its addresses.
+    name: str = ""
 
     def __str__(self) -> str:
-        return self.host if self.unix_path else f"{self.host}:{self.port}"
+        if self.unix_path:
+            return self.host
+        host = f"{self.name}[{self.host}]" if self.name else self.host
+        return f"{host}:{self.port}"[-MAX_HOST:]
 
 
 def hop() -> Hop:
