@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+
+# sockaddr_un.sun_path on Linux, without its final NUL.
+LONGEST_PATH = 107
+
 
 def split(bind: str) -> tuple[str, int]:
     """Return host and port; an empty host means every address.
@@ -16,6 +21,12 @@ def split(bind: str) -> tuple[str, int]:
     elif ":" in host:
         raise ValueError(f"{bind!r}: write an IPv6 address in brackets")
     return host, int(port)
+
+
+def check_path(path: str) -> None:
+    """Raise ValueError when the system takes no unix socket of this name."""
+    if len(os.fsencode(path)) > LONGEST_PATH:
+        raise ValueError(f"{path} is longer than {LONGEST_PATH} bytes")
 
 
 def reach(bind: str) -> tuple[str, int]:

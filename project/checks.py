@@ -20,12 +20,13 @@ from kombu import Connection
 from kombu.exceptions import KombuError
 
 from project import binds
-from project.supervisor.broker import LONGEST_SOCKET_PATH
 from smtpd.correction import Correction
 
 TAG = "folkmoot"
 # What a listener must know before it promises anything; see its command.
 DURABILITY = "durability"
+# A mail server in front on the same machine may come by a unix socket.
+_FOR_A_FRONT = ("LMTP_BIND", "LOOKUP_BIND")
 _LOCAL = {"localhost", "127.0.0.1", "::1", None}
 
 
@@ -36,11 +37,19 @@ def is_local() -> bool:
 
 
 def check_binds(**_: Any) -> Iterable[checks.CheckMessage]:
-    """Each place to listen at is host:port."""
-    for name in ("WEB_BIND", "SMTP_BIND", "SUBMISSION_BIND", "LMTP_BIND"):
+    """Each place to listen at is host:port, or a path where that may be."""
+    names = (
+        "WEB_BIND",
+        "SMTP_BIND",
+        "SUBMISSION_BIND",
+        "SUBMISSIONS_BIND",
+    )
+    for name in (*names, *_FOR_A_FRONT):
         bind = getattr(settings, name)
         try:
-            if bind:
+            if name in _FOR_A_FRONT and bind.startswith("/"):
+                binds.check_path(bind)
+            elif bind:
                 binds.split(bind)
         except ValueError as error:
             yield checks.Error(f"{name}: {error}.", id="folkmoot.E001")
@@ -81,13 +90,20 @@ def check_moved(**_: Any) -> Iterable[checks.CheckMessage]:
         )
 
 
-def check_unbuilt(**_: Any) -> Iterable[checks.CheckMessage]:
-    """A port that nobody listens on must not look open."""
-    for name in ("SUBMISSION_BIND", "LMTP_BIND"):
-        if getattr(settings, name):
+def check_submission(**_: Any) -> Iterable[checks.CheckMessage]:
+    """Nobody's password travels in the clear (RFC 8314 3)."""
+    for name in ("SUBMISSION_BIND", "SUBMISSIONS_BIND"):
+        if getattr(settings, name) and not settings.TLS_CERT:
             yield checks.Error(
-                f"{name}: not there yet; leave it empty.", id="folkmoot.E011"
+                f"{name}: without TLS_CERT and TLS_KEY nobody can log in; set them,"
+                " or leave it empty.",
+                id="folkmoot.E013",
             )
+    if settings.SUBMISSION_DAILY_RECIPIENTS < 0:
+        yield checks.Error(
+            "SUBMISSION_DAILY_RECIPIENTS: less than none; 0 is no limit.",
+            id="folkmoot.E013",
+        )
 
 
 def check_tls(**_: Any) -> Iterable[checks.CheckMessage]:
@@ -114,11 +130,11 @@ def check_data(**_: Any) -> Iterable[checks.CheckMessage]:
             " the user that runs the site.",
             id="folkmoot.E005",
         )
-    too_long = len(os.fsencode(settings.EMBEDDED_BROKER)) > LONGEST_SOCKET_PATH
+    too_long = len(os.fsencode(settings.EMBEDDED_BROKER)) > binds.LONGEST_PATH
     if too_long and str(settings.BROKER_URL).startswith("redis+socket:"):
         yield checks.Error(
             f"FOLKMOOT_DATA: the path of {settings.EMBEDDED_BROKER.name} in it is"
-            f" longer than {LONGEST_SOCKET_PATH} bytes; move the folder or set"
+            f" longer than {binds.LONGEST_PATH} bytes; move the folder or set"
             " BROKER_URL.",
             id="folkmoot.E006",
         )
@@ -239,7 +255,7 @@ def register() -> None:
         check_binds,
         check_relay,
         check_moved,
-        check_unbuilt,
+        check_submission,
         check_tls,
         check_data,
     ):

@@ -22,8 +22,12 @@ env = environ.Env()
 FOLKMOOT_DATA = Path(env.str("FOLKMOOT_DATA", str(BASE_DIR / "var"))).resolve()
 WEB_BIND = env.str("WEB_BIND", "127.0.0.1:8000")
 SMTP_BIND = env.str("SMTP_BIND", "127.0.0.1:2525")
+# People with an account: STARTTLS (587), TLS from the first octet (465).
 SUBMISSION_BIND = env.str("SUBMISSION_BIND", "")
+SUBMISSIONS_BIND = env.str("SUBMISSIONS_BIND", "")
+# For a mail server in front: `host:port` or the path of a unix socket.
 LMTP_BIND = env.str("LMTP_BIND", "")
+LOOKUP_BIND = env.str("LOOKUP_BIND", "")
 BASE_URL = env.str("BASE_URL", f"http://{WEB_BIND}").rstrip("/")
 SMTP_HOSTNAME = env.str("SMTP_HOSTNAME", "") or socket.getfqdn()
 # Processes that serve pages; each has four threads.
@@ -70,6 +74,8 @@ DNS_SERVER = env.str("DNS_SERVER", "")
 MX_PORT = env.int("MX_PORT", 25)
 # Bytes: what EHLO announces as SIZE.
 MAX_MESSAGE_SIZE = env.int("MAX_MESSAGE_SIZE", 26_214_400)
+# What one account may send to in a day (UTC); 0 is no limit.
+SUBMISSION_DAILY_RECIPIENTS = env.int("SUBMISSION_DAILY_RECIPIENTS", 1000)
 # PEM files for STARTTLS on the listener; both or none.
 TLS_CERT = env.str("TLS_CERT", "")
 TLS_KEY = env.str("TLS_KEY", "")

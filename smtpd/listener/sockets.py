@@ -45,14 +45,15 @@ class OwnedSocket:
     """A unix socket that one process at a time answers on.
 
     The lock dies with its process, so the next one takes over by itself; the
-    name in the file system may outlive both and is replaced. Whoever may enter
-    the folder may connect: a server in front runs as another user.
+    name in the file system may outlive both and is replaced. A shared
+    one is for whoever may enter its folder, any other for its owner.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, is_shared: bool = False) -> None:
         if len(os.fsencode(path)) >= UNIX_PATH_OCTETS:
             raise OSError(f"{path} is too long for a unix socket")
         self.path = path
+        self._mode = 0o666 if is_shared else 0o600
         self._lock = os.open(path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o600)
 
     def bind(self) -> socket.socket | None:
@@ -64,7 +65,7 @@ class OwnedSocket:
         self.path.unlink(missing_ok=True)
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         sock.bind(str(self.path))
-        self.path.chmod(0o666)
+        self.path.chmod(self._mode)
         return sock
 
     def close(self) -> None:

@@ -86,6 +86,16 @@ class Questions:
         return taken
 
 
+def transport(bind: str, hostname: str) -> str:
+    """Name the LMTP port that we bind as Postfix does, "" for none."""
+    if not bind or bind.startswith("/"):
+        return bind and f"lmtp:unix:{bind}"
+    host, _, port = bind.rpartition(":")
+    if host in ("", "0.0.0.0", "[::]"):  # noqa: S104 - compared, not bound
+        host = hostname
+    return f"lmtp:inet:{host}:{port}"
+
+
 def found(value: str) -> bytes:
     """Answer a lookup with a value."""
     return _netstring(f"OK {value}")

@@ -85,3 +85,19 @@ def test_answers() -> None:
     assert wire.refuse(replies.MOVED_TO.fill(mailbox="grün@x.test")) == (
         b"action=551 5.1.6 User not local; please try <gr?n@x.test>\n\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("bind", "transport"),
+    [
+        ("", ""),
+        ("/run/folkmoot/lmtp", "lmtp:unix:/run/folkmoot/lmtp"),
+        ("127.0.0.1:24", "lmtp:inet:127.0.0.1:24"),
+        ("[2001:db8::1]:24", "lmtp:inet:[2001:db8::1]:24"),
+        (":24", "lmtp:inet:mx.test:24"),
+        ("0.0.0.0:24", "lmtp:inet:mx.test:24"),
+        ("[::]:24", "lmtp:inet:mx.test:24"),
+    ],
+)
+def test_what_the_lmtp_port_is_called(bind: str, transport: str) -> None:
+    assert wire.transport(bind, "mx.test") == transport

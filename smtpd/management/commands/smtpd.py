@@ -28,6 +28,7 @@ class Command(BaseCommand):
             submission=settings.SUBMISSION_BIND,
             submissions=settings.SUBMISSIONS_BIND,
             lmtp=settings.LMTP_BIND,
+            lookup=settings.LOOKUP_BIND,
             spool=settings.FOLKMOOT_DATA / "spool",
             mailbox=settings.FOLKMOOT_DATA / "mailbox.sock" if keeps else None,
             tls_cert=settings.TLS_CERT,
