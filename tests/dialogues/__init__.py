@@ -1,0 +1,1 @@
+"""Every row of the conformance table as a dialogue: see README.md."""

@@ -1,0 +1,100 @@
+"""A real listener in front of the site of seed.py, for one dialogue.
+
+A client comes in by the port of a service: `mx` (the default), `lmtp`,
+`submission` (STARTTLS), `submissions` (TLS from the first octet), and `mailbox`,
+where RELAY=mailbox delivers.
+"""
+
+from __future__ import annotations
+
+import ssl
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from django.db import connection
+from django.test import override_settings
+
+from smtpd.listener.limits import Limits
+from smtpd.listener.policies import CatchAll, Site
+from smtpd.listener.requests import Kind
+from smtpd.listener.service import Service
+from smtpd.models import Message
+from smtpd.submission.policy import Submission
+from tests.smtpd.listening import Client, Running
+
+# Mistakes are made slow in production; here nobody waits for them.
+LIMITS = Limits(error_pause=0.01, login_pause=0.01, grace_seconds=5)
+TABLE, ASIDE = "smtpd_domain", "smtpd_domain_aside"
+
+
+def services() -> dict[str, Service]:
+    """What a dialogue calls a port."""
+    return {
+        "mx": Service(Site()),
+        "mailbox": Service(CatchAll()),
+        "lmtp": Service(Site(answers_each=True), Kind.LMTP),
+        "submission": Service(Submission(), Kind.SUBMISSION),
+        "submissions": Service(Submission(), Kind.SUBMISSION, is_tls=True),
+    }
+
+
+class Stage:
+    """One dialogue's listener, started when the first client comes."""
+
+    def __init__(self, folder: Path, tls_context: ssl.SSLContext) -> None:
+        self.folder = folder
+        self.tls_context = tls_context
+        self.service = "mx"
+        self.limits: dict[str, Any] = {}
+        self.settings: dict[str, Any] = {}
+        self._overridden = override_settings()
+        self._running: Running | None = None
+        self._is_database_up = True
+
+    def running(self) -> Running:
+        """The listener."""
+        if self._running is None:
+            self._overridden = override_settings(**self.settings)
+            self._overridden.enable()
+            self._running = Running(
+                services()[self.service],
+                self.folder,
+                limits=replace(LIMITS, **self.limits),
+                tls_context=self.tls_context,
+            )
+            self._running.start()
+        return self._running
+
+    def connect(self) -> Client:
+        """One more client."""
+        client = self.running().connect()
+        if services()[self.service].is_tls:
+            client.start_tls()
+        return client
+
+    @property
+    def connections(self) -> int:
+        """How many are connected now."""
+        return self.running().connections
+
+    def messages(self) -> int:
+        """How many messages are stored."""
+        return Message.objects.count()
+
+    def set_database(self, *, is_up: bool) -> None:
+        """Take away the table that every decision needs, or give it back."""
+        if is_up == self._is_database_up:
+            return
+        self._is_database_up = is_up
+        old, new = (ASIDE, TABLE) if is_up else (TABLE, ASIDE)
+        with connection.cursor() as cursor:
+            cursor.execute(f"ALTER TABLE {old} RENAME TO {new}")
+
+    def close(self) -> None:
+        """Stop the listener; nothing may have gone wrong behind its clients' backs."""
+        self.set_database(is_up=True)
+        if self._running is not None:
+            self._running.begin_stop()
+            self._running.wait()
+            self._overridden.disable()
