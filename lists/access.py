@@ -84,12 +84,36 @@ def lists_with_role(user: Person, role: Role) -> QuerySet[MailingList]:
     )
 
 
+def owner_addresses_of(mailbox: str) -> list[str]:
+    """The `-owner` addresses of the open lists a folded mailbox owns."""
+    owned = Subscription.objects.owners().filter(
+        subscriber__folded=mailbox, mailing_list__address__domain__is_active=True
+    )
+    rows = owned.select_related("mailing_list__address__domain")
+    lists = (row.mailing_list for row in rows)
+    return [mlist.sub_address("owner") for mlist in lists if mlist.address.is_open]
+
+
 def list_for_reader(user: Person, address: str) -> MailingList:
     """A list somebody may know of: public, or one of their own."""
     mlist = _find(address)
     if not mlist.is_public:
         _need(user, mlist, Role.MEMBER)
     return mlist
+
+
+def may_read_posts(mlist: MailingList, role: Role) -> bool:
+    """Whether a list's posts are shown: to its moderators, or as an archive."""
+    return role >= Role.MODERATOR or (mlist.is_archived and role >= Role.MEMBER)
+
+
+def posts_for_reader(user: Person, address: str) -> tuple[MailingList, Role]:
+    """A list whose posts somebody may read, and their role."""
+    mlist = list_for_reader(user, address)
+    role = role_on(user, mlist)
+    if not may_read_posts(mlist, role):
+        raise Http404("no archive for you")
+    return mlist, role
 
 
 def list_for_moderator(user: Person, address: str) -> MailingList:

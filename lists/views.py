@@ -14,6 +14,7 @@ from lists import access, actions
 from lists.access import Role
 from lists.forms import CreateForm, DeleteForm, SettingsForm
 from lists.models import MailingList, Post, Subscription
+from lists.posting import writing
 from lists.subscriptions.forms import JoinForm
 from smtpd.models import Domain
 
@@ -58,13 +59,14 @@ def home(request: HttpRequest) -> HttpResponse:
 def show(request: HttpRequest, address: str) -> HttpResponse:
     mlist = access.list_for_reader(request.user, address)
     role = access.role_on(request.user, mlist)
-    may_read = role >= Role.MODERATOR or (mlist.is_archived and role >= Role.MEMBER)
+    may_read = access.may_read_posts(mlist, role)
     recent = mlist.posts.filter(state=Post.State.ACCEPTED)[:RECENT] if may_read else ()
     context = {
         "mlist": mlist,
         "role": role,
         "recent": recent,
         "may_read": may_read,
+        "may_write": writing.may_write(mlist, request.user),
         "form": JoinForm(),
         "owner_address": mlist.sub_address("owner"),
         "members": mlist.subscriptions.count(),

@@ -19,8 +19,9 @@ class NameForm(forms.ModelForm):  # type: ignore[type-arg] # not generic at run 
         fields = ("name",)
         labels = {"name": "Your name"}
         help_texts = {
-            "name": "Shown to owners and moderators of your lists beside what you"
-            " decide. Mail you send carries the name your mail program writes."
+            "name": "It stands beside what you decide, for owners and moderators of"
+            " your lists, and above what you write to a list on its page. Mail you"
+            " send carries the name your mail program writes."
         }
 
 

@@ -118,7 +118,7 @@ def quote(text: str, *, limit: int) -> str:
 
 def _mailbox(name: str, display: str, path: Path) -> bytes:
     """`Name <mailbox>`; only the name is ever encoded (RFC 2047 5)."""
-    if not (display + str(path)).isprintable():
+    if fields.control_in(f"{display}{path}"):
         raise ValueError(f"header field {name!r} with control characters")
     if not display:
         return f"{name}: {path}\r\n".encode()

@@ -165,6 +165,12 @@ def _piece(name: str, angle: str | None) -> tuple[str, str]:
     return re.sub(r'\\(.)|"', r"\1", name).strip(), angle
 
 
+def control_in(value: str) -> str:
+    """The first character that no field may carry, else "" (see `build`)."""
+    match = _CONTROL.search(value)
+    return match[0] if match else ""
+
+
 def mailbox(name: str, address: str) -> str:
     """`Name <address>`, the name quoted or encoded as it needs."""
     return formataddr((name, address))
@@ -177,7 +183,7 @@ def build(name: str, value: str) -> bytes:
     be a header field of the sender's choice. What only looks like an encoded
     word is encoded, so that nobody decodes it to something else.
     """
-    if _CONTROL.search(value) or not _FIELD_NAME.fullmatch(f"{name}:".encode()):
+    if control_in(value) or not _FIELD_NAME.fullmatch(f"{name}:".encode()):
         raise ValueError(f"header field {name!r} with control characters")
     charset = "us-ascii" if value.isascii() and "=?" not in value else "utf-8"
     # RFC 2047 2: an encoded word has at most 75 characters.

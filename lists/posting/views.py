@@ -7,14 +7,15 @@ from typing import Any
 
 from django.core.paginator import Paginator
 from django.db.models import Count, Q
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_safe
 
 from lists import access
 from lists.access import Role
-from lists.models import MailingList, Post
+from lists.models import Post
 from lists.moderation import reading
+from lists.posting import writing
 from smtpd import letter
 from smtpd.models import Delivery
 
@@ -25,7 +26,7 @@ STATE = Delivery.State
 @require_safe
 def posts(request: HttpRequest, address: str) -> HttpResponse:
     """All posts for those who moderate, accepted ones for readers of an archive."""
-    mlist, role = _readable(request, address)
+    mlist, role = access.posts_for_reader(request.user, address)
     rows = mlist.posts.select_related("message").defer("message__raw", "message__trace")
     if role < Role.MODERATOR:
         rows = rows.filter(state=Post.State.ACCEPTED)
@@ -48,7 +49,7 @@ def posts(request: HttpRequest, address: str) -> HttpResponse:
 @require_safe
 def post(request: HttpRequest, address: str, pk: int) -> HttpResponse:
     """One accepted post: where Archived-At leads (RFC 5064)."""
-    mlist, role = _readable(request, address)
+    mlist, role = access.posts_for_reader(request.user, address)
     rows = mlist.posts.filter(state=Post.State.ACCEPTED).select_related("message")
     found = get_object_or_404(rows, pk=pk)
     shown = letter.read(bytes(found.message.raw))
@@ -59,17 +60,9 @@ def post(request: HttpRequest, address: str, pk: int) -> HttpResponse:
         "post": found,
         "letter": shown,
         "words": shown.text or reading.words(shown.html),
+        "may_write": writing.may_write(mlist, request.user),
     }
     return render(request, "lists/posting/post.html", context)
-
-
-def _readable(request: HttpRequest, address: str) -> tuple[MailingList, Role]:
-    """A list whose posts somebody may see: an archive, or one they moderate."""
-    mlist = access.list_for_reader(request.user, address)
-    role = access.role_on(request.user, mlist)
-    if role < Role.MODERATOR and not (mlist.is_archived and role >= Role.MEMBER):
-        raise Http404("no archive for you")
-    return mlist, role
 
 
 def _progress(outgoings: list[int | None]) -> dict[int, Mapping[str, Any]]:

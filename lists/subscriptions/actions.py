@@ -136,7 +136,7 @@ def join(
         defaults={
             "address": person.address,
             "domain": person.domain,
-            "name": _one_line(name),
+            "name": addresses.one_line(name),
         },
     )
     if verified:
@@ -362,15 +362,10 @@ def _refuse_own(mlist: MailingList, person: PersonAddress) -> None:
 
 def _mark_verified(subscriber: Subscriber, name: str) -> None:
     subscriber.verified_at = timezone.now()
-    subscriber.name = subscriber.name or _one_line(name)
+    subscriber.name = subscriber.name or addresses.one_line(name)
     subscriber.save(update_fields=["verified_at", "name"])
 
 
 def _is_higher(role: str, than: str) -> bool:
     order = [Role.MEMBER, Role.MODERATOR, Role.OWNER]
     return order.index(Role(role)) > order.index(Role(than))
-
-
-def _one_line(name: str) -> str:
-    shown = "".join(letter if letter.isprintable() else " " for letter in name)
-    return " ".join(shown.split())[:100]

@@ -58,6 +58,12 @@ def read(text: str) -> PersonAddress:
     return PersonAddress(address, address.lower(), path.domain)
 
 
+def one_line(name: str) -> str:
+    """A person's name as it is stored: one line, nothing invisible."""
+    shown = "".join(letter if letter.isprintable() else " " for letter in name)
+    return " ".join(shown.split())[:100]
+
+
 def limit_key(folded: str) -> str:
     """The mailbox behind an address, as well as one can know it.
 

@@ -57,15 +57,10 @@ def read(line: str, number: int) -> tuple[list[Row], list[Problem]]:
     problems: list[Problem] = []
     for name, address in _people(line):
         try:
-            rows.append(Row(addresses.read(address), _clean(name)))
+            rows.append(Row(addresses.read(address), addresses.one_line(name)))
         except BadAddress as error:
             problems.append(Problem(number, line[:200], str(error)))
     return rows, problems
-
-
-def _clean(name: str) -> str:
-    shown = "".join(letter if letter.isprintable() else " " for letter in name)
-    return " ".join(shown.split())[:100]
 
 
 def _is_heading(line: str) -> bool:

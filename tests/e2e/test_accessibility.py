@@ -23,6 +23,7 @@ OWNERS = (
     "/",
     TALK,
     f"{TALK}posts/",
+    f"{TALK}write/",
     f"{TALK}members/",
     f"{TALK}members/add/",
     f"{TALK}members/import/",
