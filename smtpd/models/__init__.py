@@ -6,6 +6,7 @@ from smtpd.models.message import Message
 from smtpd.models.event import Event
 from smtpd.models.outgoing import Outgoing
 from smtpd.models.delivery import Delivery
+from smtpd.models.report import Report
 from smtpd.models.destination import Destination
 from smtpd.models.copy import Copy
 from smtpd.models.app_password import AppPassword
@@ -20,4 +21,5 @@ __all__ = [
     "Event",
     "Message",
     "Outgoing",
+    "Report",
 ]

@@ -60,6 +60,10 @@ class Message(models.Model):
     # Asked for with MAIL; the next hop must be able to do the same.
     needs_8bit = models.BooleanField(default=False)
     needs_utf8 = models.BooleanField(default=False)
+    # RFC 3461 4.3 and 4.4, as they were given: how much of it a report returns,
+    # and the name by which its sender knows it.
+    ret = models.CharField(max_length=4, blank=True)
+    envid = models.CharField(max_length=100, blank=True)
     size = models.PositiveIntegerField()
     sha256 = models.CharField(max_length=64)
     # Where the body begins in raw, behind the empty line.
@@ -76,3 +80,11 @@ class Message(models.Model):
 
     def __str__(self) -> str:
         return self.key
+
+    @property
+    def head(self) -> bytes:
+        """The header fields as they came, without the empty line behind them."""
+        head = bytes(self.raw)[: self.body_at]
+        if head == b"\r\n" or head.endswith(b"\r\n\r\n"):
+            head = head[:-2]
+        return head

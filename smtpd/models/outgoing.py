@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.db import models
 
+from smtpd.dsn import Wish
 from smtpd.models.domain import Domain
 from smtpd.models.message import Message
 
@@ -33,6 +34,12 @@ class Outgoing(models.Model):
     envelope = models.CharField(max_length=5, choices=Envelope)
     # A mailbox or nothing when FIXED, a domain when VERP.
     reverse_path = models.CharField(max_length=320, blank=True)
+    # The address of ours that passed it on, as the sender wrote it: a report
+    # names it, and not who is behind it. Empty: the sender named the recipient.
+    forward_path = models.CharField(max_length=320, blank=True)
+    # What the next server shall tell the sender of it (RFC 3461 4.1, 4.2).
+    notify = models.CharField(max_length=24, blank=True)
+    orcpt = models.CharField(max_length=500, blank=True)
     # Whole header fields, each with its CRLF, without the empty line.
     head = models.BinaryField()
     # More header fields, with {token} for the recipient's own.
@@ -49,6 +56,19 @@ class Outgoing(models.Model):
 
     class Meta:
         ordering = ("-id",)
+        indexes = (
+            # The sweep looks for senders who want to hear of a delay.
+            models.Index(
+                fields=("created_at",),
+                condition=~models.Q(notify=""),
+                name="outgoing_asked",
+            ),
+        )
+
+    @property
+    def wish(self) -> Wish:
+        """What its sender wants to hear."""
+        return Wish(self.notify, self.orcpt)
 
     def __str__(self) -> str:
         return f"{self.message} ({self.get_lane_display()})"
