@@ -65,10 +65,10 @@ class Outgoing(models.Model):
             ),
         )
 
+    def __str__(self) -> str:
+        return f"{self.message} ({self.get_lane_display()})"
+
     @property
     def wish(self) -> Wish:
         """What its sender wants to hear."""
         return Wish(self.notify, self.orcpt)
-
-    def __str__(self) -> str:
-        return f"{self.message} ({self.get_lane_display()})"
