@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.db import models
+from django.db.models.functions import Lower
 
 from smtpd.models import Address
 
@@ -37,6 +38,8 @@ class Target(models.Model):
         constraints = (
             models.UniqueConstraint("alias", "mailbox", name="target_is_unique"),
         )
+        # Whose aliases are these? Asked when somebody logs in.
+        indexes = (models.Index(Lower("mailbox"), name="target_by_mailbox"),)
 
     def __str__(self) -> str:
         return self.mailbox

@@ -3,7 +3,8 @@
 Whoever takes a message and then cannot deliver it must tell its sender (RFC
 5321 6.1). The sender is told once a message and address they wrote to, however
 many of those behind it failed: a forged sender is not buried in reports. Who
-is behind the address is not told; the trace knows.
+is behind the address is not told; the trace knows. Of what an account sent
+elsewhere each recipient is told, with the words of the server that refused.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from django.utils import timezone
 
 from smtpd import fields
 from smtpd.events import add_event
-from smtpd.models import Delivery, Event, Message, Outgoing
+from smtpd.models import Delivery, Domain, Event, Message, Outgoing
 
 log = logging.getLogger(__name__)
 
@@ -35,10 +36,15 @@ PATIENCE = timedelta(seconds=30)
 # How far back the sweep looks.
 MEMORY = timedelta(days=1)
 
-TEXT = """\
+BEHIND = """\
 Your message to {address} could not be delivered to everybody behind
 that address. It is not tried again.
-
+"""
+ELSEWHERE = """\
+Your message to {address} could not be delivered. It is not tried
+again.
+"""
+DETAILS = """
     Subject: {subject}
     Reason:  {reason}
     Number:  {key}
@@ -72,9 +78,12 @@ def return_to_sender(delivery_ids: Sequence[int]) -> int:
         outgoing__envelope=Outgoing.Envelope.FIXED,
         outgoing__message__source=Message.Source.SMTP,
     )
-    first: dict[int, Delivery] = {}
-    for delivery in failed.order_by("-id"):
-        first[delivery.outgoing_id] = delivery
+    first: dict[tuple[int, str], Delivery] = {}
+    light = failed.select_related("outgoing__message").defer(
+        "outgoing__body", "outgoing__message__raw"
+    )
+    for delivery in light.order_by("-id"):
+        first[delivery.outgoing_id, _written_to(delivery)] = delivery
     return sum(_return(delivery) for delivery in first.values())
 
 
@@ -100,9 +109,9 @@ def _return(delivery: Delivery) -> bool:
     # Whoever holds the row is the one who reports.
     outgoing = Outgoing.objects.select_for_update().get(pk=delivery.outgoing_id)
     message = outgoing.message
-    address = _written_to(outgoing)
+    address = _written_to(delivery)
     text = f"{address}: the sender was told that it could not be delivered."
-    if not address or message.events.filter(kind=RETURNED, text=text).exists():
+    if message.events.filter(kind=RETURNED, text=text).exists():
         return False
     if not outgoing.reverse_path:
         return False
@@ -116,20 +125,31 @@ def _return(delivery: Delivery) -> bool:
     return True
 
 
-def _written_to(outgoing: Outgoing) -> str:
-    """The address of ours that passed it on: our own field above the rest."""
-    found, _ = fields.split(bytes(outgoing.head))
-    values = (field.value for field in found if field.name == "delivered-to")
-    return next(values, b"").decode("utf-8", "replace")
+def _passed_on_by(delivery: Delivery) -> str:
+    """The address of ours that passed it on: our own field behind our trace."""
+    outgoing = delivery.outgoing
+    found, _ = fields.split(bytes(outgoing.head)[len(outgoing.message.trace) :])
+    is_ours = bool(found) and found[0].name == "delivered-to"
+    return found[0].value.decode("utf-8", "replace") if is_ours else ""
+
+
+def _written_to(delivery: Delivery) -> str:
+    """The address the sender named: one of ours, or one elsewhere (submission)."""
+    return _passed_on_by(delivery) or delivery.address
 
 
 def _report(delivery: Delivery, outgoing: Outgoing, address: str) -> Report:
     message = outgoing.message
-    domain = address.rpartition("@")[2]
+    is_ours = bool(_passed_on_by(delivery))
+    domain = (address if is_ours else outgoing.reverse_path).rpartition("@")[2]
+    if not Domain.objects.filter(name=domain).exists():
+        domain = settings.SMTP_HOSTNAME
     reason = f"{delivery.code or ''} {delivery.enhanced}".strip() or "no answer"
+    if not is_ours:
+        reason = f"{reason} {delivery.text}".strip()
     report = Report(
         subject="Undelivered: " + (message.subject[:200] or "your message"),
-        body=TEXT.format(
+        body=((BEHIND if is_ours else ELSEWHERE) + DETAILS).format(
             address=address,
             subject=message.subject[:200],
             reason=reason,

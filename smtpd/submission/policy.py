@@ -1,0 +1,135 @@
+"""What the submission ports decide (RFC 6409): our addresses, and everybody else's.
+
+Decisions where the standard leaves room:
+- The null reverse-path is taken: receipts have it (RFC 8098 3). From is
+  looked at all the same.
+- Every author in From, and Sender, has to be an identity of the account; a
+  message is not sent on in somebody else's name (Resent-*).
+- Only who has an address of this site writes to other sites: everybody who is
+  on a list here can have a password, and that shall not open the world.
+- The Received field does not tell where a person sits (see intake).
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import replace
+from email.utils import format_datetime
+from typing import cast
+
+from django.utils import timezone
+
+from smtpd import facts as facts_of
+from smtpd import fields, intake, paths, replies
+from smtpd.facts import Facts
+from smtpd.fields import TooMany
+from smtpd.intake import Envelope
+from smtpd.listener.policies import Site, envelope_of
+from smtpd.listener.requests import Client, Transaction
+from smtpd.paths import BadPath, Path
+from smtpd.replies import Reply
+from smtpd.routing import Route
+from smtpd.submission import accounts, brake, relay
+from smtpd.submission.accounts import Account
+from smtpd.submission.repair import Supplies, Unrepairable, repair
+
+
+class Submission(Site):
+    """Answers people who have logged in."""
+
+    def authenticate(self, name: str, password: str, client: Client) -> Account | Reply:
+        """Look for an app password."""
+        return accounts.authenticate(name, password, client)
+
+    def check_sender(self, path: Path, client: Client) -> Reply:
+        """Say whether the account may send as this."""
+        account = _account(client)
+        if path.is_null or account.owns(path):
+            return replies.SENDER_OK
+        return replies.NOT_YOUR_SENDER.fill(name=account.name, mailbox=str(path))
+
+    def decide(self, path: Path, client: Client) -> tuple[Reply, object]:
+        """Ask the doors; what is not for us is passed on."""
+        account = _account(client)
+        if not brake.may_spend(account.user_id):
+            return replies.DAY_LIMIT.fill(name=account.name), None
+        reply, route = super().decide(path, client)
+        if reply != replies.RELAY_DENIED or not _is_name(path.domain):
+            return reply, route
+        if not account.may_relay:
+            return replies.CANNOT_LEAVE, None
+        return replies.RCPT_OK, _relayed(account, [str(path)])
+
+    def take(self, envelope: Transaction, raw: bytes) -> Sequence[Reply]:
+        """Repair it, see whose it is, then judge and store it like any other."""
+        account = _account(envelope.client)
+        count = len(envelope.recipients)
+        if not brake.may_spend(account.user_id, count):
+            return [replies.DAY_LIMIT.fill(name=account.name)]
+        try:
+            whole = repair(raw, _supplies(account, envelope.reverse_path))
+            facts = facts_of.read(whole, reverse_path=str(envelope.reverse_path))
+        except TooMany:
+            return [replies.TOO_MANY_FIELDS]
+        except Unrepairable as problem:
+            return [problem.reply]
+        if not _is_author(account, facts):
+            return [replies.NOT_YOUR_AUTHOR.fill(name=account.name)]
+        reply = intake.accept(_envelope(account, envelope), whole)
+        if reply.is_positive:
+            brake.spend(account.user_id, count)
+        return [reply]
+
+
+def _account(client: Client) -> Account:
+    """Who logged in: the session asks for nothing before they have."""
+    return cast("Account", client.account)
+
+
+def _is_name(domain: str) -> bool:
+    """Mail leaves for names that can be looked up: no literal, no bare host."""
+    return "." in domain and not domain.startswith("[")
+
+
+def _relayed(account: Account, recipients: Sequence[str]) -> Route:
+    first = recipients[0]
+    return Route(
+        relay.DOOR, relay.RELAY, account.user_id, first, recipients=tuple(recipients)
+    )
+
+
+def _envelope(account: Account, transaction: Transaction) -> Envelope:
+    """All recipients outside have one route: they get one message."""
+    found = envelope_of(transaction)
+    outside = [r.recipients[0] for r in found.routes if r.door == relay.DOOR]
+    if outside:
+        one = _relayed(account, outside)
+        found.routes = [one if r.door == relay.DOOR else r for r in found.routes]
+    return replace(found, submitter=account.user_id, submitter_name=account.name)
+
+
+def _supplies(account: Account, reverse_path: Path) -> Supplies:
+    sender = account.name if reverse_path.is_null else str(reverse_path)
+    domain = sender.rpartition("@")[2]
+    return Supplies(
+        domain=domain,
+        sender=sender,
+        msg_id=f"<{secrets.token_hex(16)}@{domain}>",
+        date=format_datetime(timezone.localtime()),
+    )
+
+
+def _is_author(account: Account, facts: Facts) -> bool:
+    """Whether all that From and Sender name is theirs."""
+    named = [*facts.authors]
+    for value in facts.all("sender"):
+        named += [address for _, address in fields.mailboxes(value)]
+    return bool(named) and all(_owns(account, address) for address in named)
+
+
+def _owns(account: Account, address: str) -> bool:
+    try:
+        return account.owns(paths.mailbox(address))
+    except BadPath:
+        return False
