@@ -10,6 +10,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import replace
 
+from aliases import lookup
 from aliases.expansion import Unbounded, expand, fold
 from aliases.models import Alias
 from aliases.targets import POSTMASTER, admins_of, open_targets, role_of
@@ -29,6 +30,12 @@ log = logging.getLogger(__name__)
 DOOR = "aliases"
 # target is the alias; or, for a role without a row, its domain.
 ALIAS = "alias"
+
+# What VRFY and EXPN ask.
+names = lookup.names
+called = lookup.called
+expandable = lookup.expandable
+members = lookup.members
 
 
 def signed(local_part: str, domain: Domain) -> Route | Reply | None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
+from lists import lookup
 from lists.bounces.actions import record_failures, take_report
 from lists.delivery import actions as delivery
 from lists.models import MailingList
@@ -47,6 +48,12 @@ SUFFIXES = {
     "leave": "leave",
     "unsubscribe": "leave",
 }
+
+# What VRFY and EXPN ask.
+names = lookup.names
+called = lookup.called
+expandable = lookup.expandable
+members = lookup.members
 
 
 def signed(local_part: str, domain: Domain) -> Route | Reply | None:

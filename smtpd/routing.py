@@ -9,14 +9,17 @@ sub-addresses, 550. An exact hit that takes no mail ends the search.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Protocol, cast
 
 from django.conf import settings
+from django.db.models import QuerySet
 
 from smtpd import paths, replies
+from smtpd.access import Person
+from smtpd.entries import Members
 from smtpd.facts import Facts
 from smtpd.models import Address, Domain, Message
 from smtpd.paths import Path
@@ -65,6 +68,18 @@ class Door(Protocol):
     ) -> None:
         """Make of the stored message what it is; inside intake's transaction."""
 
+    def names(self, addresses: Sequence[Address]) -> Mapping[int, str]:
+        """What people call those that are mine, by primary key."""
+
+    def called(self, words: str, domains: QuerySet[Domain]) -> QuerySet[Address]:
+        """Those of mine in these domains that have these words in their name."""
+
+    def expandable(self, user: Person) -> QuerySet[Address]:
+        """Those of mine whose members somebody may see."""
+
+    def members(self, address: Address, limit: int) -> Members:
+        """Who is behind one of mine; at most so many named. Asks nobody's rights."""
+
     def failed(self, delivery_ids: Sequence[int]) -> None:
         """These deliveries failed for good. Telling twice changes nothing."""
 
@@ -85,6 +100,13 @@ def doors() -> dict[str, Door]:
 def resolve(path: Path) -> Route | Reply:
     """Decide one forward-path from the database (RFC 5321 3.3, RCPT)."""
     return _Search(path).run()
+
+
+def address_of(local_part: str, domain: Domain) -> Address | None:
+    """The row a local part belongs to: its own, else that before each tag."""
+    names = _names(local_part.lower())
+    rows = _rows(names, domain)
+    return next((rows[name] for name in names if name in rows), None)
 
 
 def explain(mailbox: str) -> tuple[Route | Reply, list[Step]]:
@@ -133,20 +155,11 @@ class _Search:
 
     def _exact(self, domain: Domain) -> Route | Reply | None:
         """The row of the whole local part, else of the one before each tag."""
-        names = [self.local_part]
-        while TAG in names[-1]:
-            names.append(names[-1].rpartition(TAG)[0])
-        rows = {
-            row.local_part: row
-            for row in Address.objects.filter(
-                domain=domain, local_part__in=[name for name in names if name]
-            )
-        }
+        names = _names(self.local_part)
+        rows = _rows(names, domain)
         for name in names:
             if name in rows:
-                row = rows[name]
-                row.domain = domain
-                return self._row(row)
+                return self._row(rows[name])
             self._note(f"There is no address {name}@{domain.name}.")
         return None
 
@@ -183,6 +196,23 @@ class _Search:
 
     def _note(self, text: str, *, found: bool = False) -> None:
         self.steps.append(Step(text, found))
+
+
+def _names(local_part: str) -> list[str]:
+    names = [local_part]
+    while TAG in names[-1]:
+        names.append(names[-1].rpartition(TAG)[0])
+    return names
+
+
+def _rows(names: Sequence[str], domain: Domain) -> dict[str, Address]:
+    found = Address.objects.filter(
+        domain=domain, local_part__in=[name for name in names if name]
+    )
+    rows = {row.local_part: row for row in found}
+    for row in rows.values():
+        row.domain = domain
+    return rows
 
 
 def _what_it_is(row: Address) -> str:
