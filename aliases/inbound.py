@@ -7,12 +7,13 @@ gets (RFC 5321 3.9.1: the envelope's recipient changes, nothing else).
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from aliases import lookup
 from aliases.expansion import Unbounded, expand, fold
 from aliases.models import Alias
+from aliases.origins import leading_to
 from aliases.targets import POSTMASTER, admins_of, open_targets, role_of
 from smtpd import correction, paths, replies
 from smtpd.events import add_event
@@ -23,6 +24,7 @@ from smtpd.queue.actions import enqueue
 from smtpd.replies import Reply
 from smtpd.returns import return_to_sender
 from smtpd.routing import Route, resolve
+from smtpd.submission.relay import signing_domain
 from smtpd.verdict import ACCEPT, Outcome, Verdict
 
 log = logging.getLogger(__name__)
@@ -72,6 +74,11 @@ def sub_address(local_part: str, domain: Domain) -> Route | Reply | None:
     return _route(Route(DOOR, role, domain.pk, str(start)), start, domain)
 
 
+def addresses_of(mailbox: str) -> Iterable[str]:
+    """The aliases that lead to somebody: who gets the mail may answer it."""
+    return leading_to(mailbox)
+
+
 def judge(route: Route, facts: Facts) -> Verdict:
     """Refuse what has been here before; nothing else is an alias's business."""
     name = fold(_delivered_to(route))
@@ -101,6 +108,8 @@ def take(route: Route, message: Message, facts: Facts, verdict: Verdict) -> None
         head=_head(message, name),
         needs_8bit=message.needs_8bit,
         needs_utf8=message.needs_utf8,
+        # A server's mail has the signature of its author; our own people's not yet.
+        dkim_domain=signing_domain(facts) if message.submitter_id else None,
     )
     count = enqueue(outgoing, [(recipient, None) for recipient in route.recipients])
     noun = "target" if count == 1 else "targets"

@@ -8,9 +8,10 @@ a delivery (bounce), a request (confirm), a subscription (unsubscribe).
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from lists import lookup
+from lists.access import owner_addresses_of
 from lists.bounces.actions import record_failures, take_report
 from lists.delivery import actions as delivery
 from lists.models import MailingList
@@ -88,6 +89,11 @@ def sub_address(local_part: str, domain: Domain) -> Route | Reply | None:
     if not (address.is_open and domain.is_active):
         return replies.DISABLED
     return Route(DOOR, SUFFIXES[suffix], address.pk, f"{local_part}@{domain.name}")
+
+
+def addresses_of(mailbox: str) -> Iterable[str]:
+    """The owner addresses of the lists somebody owns."""
+    return owner_addresses_of(mailbox)
 
 
 def judge(route: Route, facts: Facts) -> Verdict:

@@ -9,8 +9,8 @@ sub-addresses, 550. An exact hit that takes no mail ends the search.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import Protocol, cast
 
@@ -19,6 +19,7 @@ from django.db.models import QuerySet
 
 from smtpd import paths, replies
 from smtpd.access import Person
+from smtpd.dsn import NO_WISH, Wish
 from smtpd.entries import Members
 from smtpd.facts import Facts
 from smtpd.models import Address, Domain, Message
@@ -46,6 +47,32 @@ class Route:
     onward: tuple[Route, ...] = ()
     # What RCPT is answered: 251 for an address that has moved and says so.
     reply: Reply = replies.RCPT_OK
+    # What the sender wants to hear (RFC 3461); intake knows.
+    wish: Wish = NO_WISH
+    # The forward-path of the sender, when an alias led here from it.
+    origin: str = ""
+
+    @property
+    def written_to(self) -> str:
+        """What a report calls it: the address that the sender wrote to."""
+        return self.origin or self.forward_path
+
+    @property
+    def leads_to_one(self) -> bool:
+        """Whether all it stands for is one address."""
+        return len(self.recipients) + len(self.onward) == 1
+
+    @property
+    def wish_behind(self) -> Wish:
+        """What is asked of those behind it (RFC 3461 5.2.7.2 and 5.2.7.3)."""
+        return self.wish if self.leads_to_one else self.wish.without_success()
+
+    def behind(self) -> list[Route]:
+        """The addresses here that it leads to, on the sender's behalf."""
+        return [
+            replace(route, wish=self.wish_behind, origin=self.written_to)
+            for route in self.onward
+        ]
 
 
 class Door(Protocol):
@@ -59,6 +86,9 @@ class Door(Protocol):
 
     def sub_address(self, local_part: str, domain: Domain) -> Route | Reply | None:
         """An address without a row that belongs to one: `talk-owner`."""
+
+    def addresses_of(self, mailbox: str) -> Iterable[str]:
+        """The open addresses here that lead to a folded mailbox, and so are its own."""
 
     def judge(self, route: Route, facts: Facts) -> Verdict:
         """The verdict on a message; no side effects, may run twice."""
