@@ -78,6 +78,12 @@ class Delivery(models.Model):
                 condition=models.Q(state="queued"),
                 name="delivery_due",
             ),
+            # Somebody waits for these, whatever else is queued.
+            models.Index(
+                fields=("next_attempt_at",),
+                condition=models.Q(state="queued", lane=0),
+                name="delivery_fast",
+            ),
             # The sweep looks for failures nobody was told of.
             models.Index(
                 fields=("updated_at",),
