@@ -17,7 +17,7 @@ from lists.delivery import actions as delivery
 from lists.models import MailingList
 from lists.posting import actions as posting
 from lists.subscriptions import actions as subscriptions
-from lists.subscriptions import commands
+from lists.subscriptions import asking, commands
 from smtpd import fields, replies, tokens
 from smtpd.events import add_event
 from smtpd.facts import Facts
@@ -130,14 +130,14 @@ def take(route: Route, message: Message, facts: Facts, verdict: Verdict) -> None
     else:
         mlist = _mlist(route)
         add_event(message, "accepted", f"Command for {mlist.name}: {route.kind}.")
-        subscriptions.take_command(mlist, route.kind, message, facts)
+        asking.take_command(mlist, route.kind, message, facts)
 
 
 def _take_signed(route: Route, message: Message, facts: Facts) -> None:
     if route.kind == BOUNCE:
         take_report(route.target, message, facts)
     elif route.kind == CONFIRM:
-        done = subscriptions.take_confirmation(route.target, facts)
+        done = asking.take_confirmation(route.target, facts)
         said = "Confirmed." if done else "The question it answers has expired."
         add_event(message, "accepted", said)
     else:

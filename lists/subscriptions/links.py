@@ -12,7 +12,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
 from lists.models import Request, Subscription
-from lists.subscriptions import actions
+from lists.subscriptions import actions, asking
 from smtpd import tokens
 from smtpd.tokens import Purpose
 
@@ -53,7 +53,7 @@ def confirm(request: HttpRequest, token: str) -> HttpResponse:
     is_post = request.method == "POST"
     context = {
         "wish": wish,
-        "is_done": is_post and actions.confirm(wish),
+        "is_done": is_post and asking.confirm(wish),
         "is_post": is_post,
     }
     return render(request, "lists/subscriptions/confirm.html", context)

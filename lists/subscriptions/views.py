@@ -15,7 +15,7 @@ from django.views.decorators.http import (
 
 from lists import access
 from lists.models import Subscription
-from lists.subscriptions import actions
+from lists.subscriptions import actions, asking
 from lists.subscriptions.forms import JoinForm, ModeForm
 
 
@@ -29,9 +29,9 @@ def join(request: HttpRequest, address: str) -> HttpResponse:
         email, name = form.cleaned_data["email"], form.cleaned_data["name"]
         try:
             if "leave" in request.POST:
-                actions.ask_to_leave(mlist, email, asked_from=source)
+                asking.ask_to_leave(mlist, email, asked_from=source)
             else:
-                actions.ask_to_join(mlist, email, name=name, asked_from=source)
+                asking.ask_to_join(mlist, email, name=name, asked_from=source)
             return redirect("lists:subscriptions-asked", address)
         except ValidationError as error:
             form.add_error("email", error)

@@ -13,7 +13,7 @@ from django.core import mail
 from lists import notices
 from lists.models import MemberImport, Post, Request, Subscription
 from lists.notices import ControlCharacter
-from lists.subscriptions.actions import ask_to_join
+from lists.subscriptions.asking import ask_to_join
 from smtpd.models import Delivery, Outgoing
 from tests.lists.posts import (
     MORI,

@@ -14,12 +14,12 @@ from django.utils import timezone
 
 from lists.models import MailingList, Request, Subscription
 from lists.subscriptions import limits
-from lists.subscriptions.actions import (
+from lists.subscriptions.actions import join
+from lists.subscriptions.asking import (
     JoiningClosed,
     ask_to_join,
     ask_to_leave,
     confirm,
-    join,
 )
 from smtpd import tokens
 from smtpd.tokens import Purpose

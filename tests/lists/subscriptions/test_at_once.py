@@ -14,7 +14,7 @@ from django.db import connection
 from lists.bounces.actions import take_report
 from lists.models import Bounce, Request, Subscription
 from lists.subscriptions import limits
-from lists.subscriptions.actions import ask_to_join, confirm
+from lists.subscriptions.asking import ask_to_join, confirm
 from tests.lists.bounces.ledger import make_delivery
 from tests.lists.bounces.mails import UNKNOWN_USER
 from tests.lists.posts import NICK, SAM, make_list, store, subscribe

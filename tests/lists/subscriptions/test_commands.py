@@ -9,7 +9,7 @@ from django.core import mail
 
 from lists.models import MailingList, Request, Subscription
 from lists.subscriptions import limits
-from lists.subscriptions.actions import ask_to_join, take_command, take_confirmation
+from lists.subscriptions.asking import ask_to_join, take_command, take_confirmation
 from smtpd import tokens
 from smtpd.tokens import Purpose
 from tests.lists.posts import NICK, SAM, make_list, make_mail, read, store, subscribe

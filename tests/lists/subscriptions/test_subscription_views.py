@@ -6,7 +6,7 @@ import pytest
 from django.test import Client
 
 from lists.models import Request, Subscription
-from lists.subscriptions.actions import ask_to_join
+from lists.subscriptions.asking import ask_to_join
 from smtpd import tokens
 from smtpd.tokens import Purpose
 from tests.lists.posts import NICK, SAM
