@@ -21,6 +21,7 @@ from django.utils import timezone
 
 from lists.models import MailingList, MemberImport, Post, Request, Subscription
 from smtpd import tokens
+from smtpd.correction import new_address
 from smtpd.tokens import Purpose
 
 # RFC 3834 5: written by a machine of its own accord, or as an answer.
@@ -163,11 +164,13 @@ def owner_suspended_report(
 ) -> None:
     """Tell owners whose mail we stopped, and what the other server said."""
     mlist = subscription.mailing_list
+    address = subscription.subscriber.address
     context = {
         "subscription": subscription,
         "is_complaint": kind == "complaint",
         "code": code,
         "text": _line(text),
+        "moved_to": new_address(f"{code} {_line(text)}", address),
         "url": f"{_list_url(mlist)}members/",
     }
     _send_staff("owner_suspended_report", mlist, _owners(mlist), context)

@@ -72,7 +72,8 @@ def members(request: HttpRequest, address: str) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def add(request: HttpRequest, address: str) -> HttpResponse:
     mlist = access.list_for_owner(request.user, address)
-    form = AddForm(request.POST or None)
+    wanted = {"address": request.GET.get("address", "")[:320]}
+    form = AddForm(request.POST or None, initial=wanted)
     if request.method == "POST" and form.is_valid():
         try:
             subscription, is_new = subscriptions.join(
@@ -109,12 +110,14 @@ def member(request: HttpRequest, address: str, pk: int) -> HttpResponse:
         else:
             messages.success(request, "Saved.")
             return redirect("lists:members-member", address, pk)
+    bounces = list(subscription.bounces.all()[:HISTORY])
     context = {
         "mlist": mlist,
         "role": Role.OWNER,
         "member": subscription,
         "form": form,
-        "bounces": subscription.bounces.all()[:HISTORY],
+        "bounces": bounces,
+        "moved_to": bounces[0].moved_to if bounces else "",
         "deliveries": _deliveries(mlist, subscription),
     }
     return render(request, "lists/members/member.html", context)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.db import models
 
 from lists.models.subscription import Subscription
+from smtpd.correction import new_address
 from smtpd.models import Delivery
 
 
@@ -39,3 +40,12 @@ class Bounce(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.code} {self.text}"
+
+    @property
+    def moved_to(self) -> str:
+        """Where their server says that the person is now (RFC 5321 3.4), or nothing.
+
+        For owners to read. Nothing is changed by it: it is a stranger's word.
+        """
+        address = self.subscription.subscriber.address
+        return new_address(f"{self.code} {self.text}", address)
