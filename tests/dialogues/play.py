@@ -16,14 +16,15 @@ While it goes on:
     -- vanish               the client is gone: the server sees a reset
     -- sigterm              the listener is told to stop
     -- database down, up    every query fails; or works again
-    -- stored N             so many messages are in the database
+    -- stored N             so many messages were taken
+    -- received TEXT        what our Received field of the last one says
 """
 
 from __future__ import annotations
 
 from base64 import b64encode
 
-from tests.dialogues.script import CLOSED, Script, Step
+from tests.dialogues.script import CLOSED, RECEIVED, Script, Step, stars
 from tests.dialogues.seed import login_of
 from tests.dialogues.stage import Stage
 from tests.smtpd.listening import Client, until
@@ -52,7 +53,9 @@ class Play:
                 client.sock.close()
 
     def _step(self, step: Step) -> None:
-        if step.mark == "--":
+        if step.text.startswith(RECEIVED):
+            self._expect_received(step)
+        elif step.mark == "--":
             verb, *words = step.text.split()
             getattr(self, f"do_{verb}")(*words)
         elif step.mark.startswith("C"):
@@ -68,6 +71,11 @@ class Play:
             self.vanished.add(self.name)
         else:
             assert step.pattern.fullmatch(said), f"{step.place}\nbut was: {said}"
+
+    def _expect_received(self, step: Step) -> None:
+        written = self.stage.received()
+        pattern = stars(step.text.removeprefix(RECEIVED))
+        assert pattern.fullmatch(written), f"{step.place}\nbut was: {written}"
 
     def _client(self) -> Client:
         """The connection that is spoken of, made when it is first needed."""

@@ -20,6 +20,7 @@ from pathlib import Path
 
 FOLDER = Path(__file__).parent
 CLOSED = "(closed)"
+RECEIVED = "received "
 _LINE = re.compile(r"(C:|C!|S:|S~|--) ?(.*)")
 
 
@@ -42,9 +43,12 @@ class Step:
     @property
     def pattern(self) -> re.Pattern[str]:
         """What the server may say."""
-        if self.mark == "S~":
-            return re.compile(self.text)
-        return re.compile(".*".join(map(re.escape, self.text.split("*"))))
+        return re.compile(self.text) if self.mark == "S~" else stars(self.text)
+
+    @property
+    def is_proof(self) -> bool:
+        """Whether it says what we answer or write."""
+        return self.mark in ("S:", "S~") or self.text.startswith(RECEIVED)
 
     @property
     def ends_reply(self) -> bool:
@@ -66,12 +70,17 @@ class Script:
         for step in self.steps:
             if step.mark == "--" and step.text.startswith("row "):
                 waiting += step.text.split()[1:]
-            elif step.mark in ("S:", "S~") and waiting:
-                lines.append(step.text)
+            elif waiting and step.is_proof:
+                lines.append(step.text.removeprefix(RECEIVED))
                 if step.ends_reply:
                     yield from ((row, "\n".join(lines)) for row in waiting)
                     waiting, lines = [], []
         assert not waiting, f"{self.path.name}: no reply for row {waiting}"
+
+
+def stars(text: str) -> re.Pattern[str]:
+    """The text, with * for any."""
+    return re.compile(".*".join(map(re.escape, text.split("*"))))
 
 
 def scripts() -> list[Script]:

@@ -1,6 +1,7 @@
 """The site of the dialogues.
 
     team@l.test         an alias of sam and olga, who live at people.test
+    sam@l.test, sample@l.test  aliases of sam alone
     postmaster@l.test   an alias of olga
     closed@l.test       an alias that is switched off
     expired@l.test      an alias whose last day has gone
@@ -12,8 +13,8 @@
     referred@l.test     the same, mail is refused and the sender is told
     secret@l.test       the same, mail is refused and the sender is not told
 
-Sam, olga and nick have an account, and an app password that is their name and
-`-secret`. Nick, who is at c.test, has no address here.
+Sam Sample, Olga Owner and nick have an account, and an app password that is
+their name and `-secret`. Olga runs l.test. Nick, at c.test, has no address here.
 """
 
 from __future__ import annotations
@@ -48,6 +49,7 @@ def seed() -> None:
     add_domain("away.test", dkim="")
     for mailbox, name in NAMES.items():
         _give_account(mailbox, name)
+    Domain.objects.get(name="l.test").admins.add(User.objects.get(email=OLGA))
     _make_aliases()
     join(create_list("talk@l.test", "Talk", owner=OLGA), SAM)
     create_list("club@l.test", "Club", owner=OLGA, others="refuse")
@@ -70,10 +72,12 @@ def _give_account(mailbox: str, name: str) -> None:
 
 def _make_aliases() -> None:
     create("team@l.test", [SAM, OLGA])
+    create("sam@l.test", [SAM])
+    create("sample@l.test", [SAM])
     create("postmaster@l.test", [OLGA])
     create("team@away.test", [SAM])
-    disable(create("closed@l.test", [SAM]))
-    expired = create("expired@l.test", [SAM]).address
+    disable(create("closed@l.test", [OLGA]))
+    expired = create("expired@l.test", [OLGA]).address
     expired.expires_at = timezone.now() - datetime.timedelta(days=1)
     expired.save()
     for mailbox, correction in MOVED.items():

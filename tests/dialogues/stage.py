@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from django.db import connection
+from django.db.models import QuerySet
 from django.test import override_settings
 
 from smtpd.listener.limits import Limits
@@ -79,8 +80,13 @@ class Stage:
         return self.running().connections
 
     def messages(self) -> int:
-        """How many messages are stored."""
-        return Message.objects.count()
+        """How many messages that came in are stored."""
+        return _taken().count()
+
+    def received(self) -> str:
+        """Our Received field of the last message, unfolded and without its name."""
+        trace = bytes(_taken().latest("id").trace).decode()
+        return " ".join(trace.removeprefix("Received:").split())
 
     def set_database(self, *, is_up: bool) -> None:
         """Take away the table that every decision needs, or give it back."""
@@ -98,3 +104,8 @@ class Stage:
             self._running.begin_stop()
             self._running.wait()
             self._overridden.disable()
+
+
+def _taken() -> QuerySet[Message]:
+    """Not what the site itself has written, such as reports."""
+    return Message.objects.exclude(source=Message.Source.SITE)
