@@ -18,11 +18,11 @@ from aliases.targets import POSTMASTER, admins_of, open_targets, role_of
 from smtpd import correction, paths, replies
 from smtpd.events import add_event
 from smtpd.facts import Facts
-from smtpd.models import Address, Domain, Message, Outgoing
+from smtpd.models import Address, Domain, Message
 from smtpd.paths import Path
-from smtpd.queue.actions import enqueue
+from smtpd.queue.actions import forward
 from smtpd.replies import Reply
-from smtpd.returns import return_to_sender
+from smtpd.reports import actions as reports
 from smtpd.routing import Route, resolve
 from smtpd.submission.relay import signing_domain
 from smtpd.verdict import ACCEPT, Outcome, Verdict
@@ -99,26 +99,28 @@ def take(route: Route, message: Message, facts: Facts, verdict: Verdict) -> None
     if not route.recipients:
         if not route.onward:
             add_event(message, "kept", f"{name}: nobody is behind it.")
+            reports.delivered(message, route)
+        elif not route.leads_to_one:
+            reports.expanded(message, route)
         return
-    outgoing = Outgoing.objects.create(
-        message=message,
-        lane=Outgoing.Lane.FAST,
-        envelope=Outgoing.Envelope.FIXED,
-        reverse_path=message.reverse_path,
-        head=_head(message, name),
-        needs_8bit=message.needs_8bit,
-        needs_utf8=message.needs_utf8,
+    count = forward(
+        message,
+        _head(message, name),
+        route.recipients,
+        wish=route.wish_behind,
+        written_to=route.written_to,
         # A server's mail has the signature of its author; our own people's not yet.
-        dkim_domain=signing_domain(facts) if message.submitter_id else None,
+        signed_by=signing_domain(facts) if message.submitter_id else None,
     )
-    count = enqueue(outgoing, [(recipient, None) for recipient in route.recipients])
     noun = "target" if count == 1 else "targets"
     add_event(message, "expanded", f"{name}: expanded to {count} {noun}.")
+    if not route.leads_to_one:
+        reports.expanded(message, route)
 
 
 def failed(delivery_ids: Sequence[int]) -> None:
     """Tell the senders. An alias keeps no score: the ledger says who failed."""
-    return_to_sender(delivery_ids)
+    reports.return_to_sender(delivery_ids)
 
 
 def _route(found: Route, start: Path, domain: Domain) -> Route | Reply:

@@ -23,6 +23,7 @@ from smtpd.events import add_event
 from smtpd.facts import Facts
 from smtpd.models import Address, Domain, Message
 from smtpd.replies import Reply
+from smtpd.reports import actions as reports
 from smtpd.routing import Route
 from smtpd.tokens import Purpose
 from smtpd.verdict import ACCEPT, Outcome, Verdict
@@ -121,10 +122,12 @@ def _judge_for_owners(mlist: MailingList, facts: Facts) -> Verdict:
 
 def take(route: Route, message: Message, facts: Facts, verdict: Verdict) -> None:
     """Hand the mail to the flow it belongs to, inside intake's transaction."""
+    if route.kind == OWNER:
+        delivery.forward_to_owners(_mlist(route), message, route)
+        return
+    reports.delivered(message, route)
     if route.kind == POST:
         posting.take(_mlist(route), message, facts, verdict)
-    elif route.kind == OWNER:
-        delivery.forward_to_owners(_mlist(route), message)
     elif route.kind in (BOUNCE, CONFIRM, UNSUBSCRIBE):
         _take_signed(route, message, facts)
     else:

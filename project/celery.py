@@ -10,7 +10,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
 
 app = Celery("project")
 app.config_from_object("django.conf:settings", namespace="CELERY")
-app.autodiscover_tasks(["project", "smtpd.queue", "lists"])
+app.autodiscover_tasks(["project", "smtpd.queue", "smtpd.reports", "lists"])
 
 
 @worker_before_create_process.connect

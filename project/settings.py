@@ -161,6 +161,12 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 5.0,
         "options": {"expires": 5.0},
     },
+    # Senders who are owed a report.
+    "sweep-reports": {
+        "task": "smtpd.reports.tasks.sweep",
+        "schedule": 5.0,
+        "options": {"expires": 5.0},
+    },
     # Unanswered sign-ups are not kept.
     "forget-questions": {
         "task": "lists.subscriptions.tasks.forget_questions",

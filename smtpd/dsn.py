@@ -76,6 +76,36 @@ class Wish:
         return replace(self, notify=",".join(rest) or NEVER)
 
 
+NO_WISH = Wish()
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What one transaction asks of a server that announces DSN."""
+
+    # FULL, HDRS or "", and the xtext of ENVID or "".
+    ret: str = ""
+    envid: str = ""
+    wish: Wish = NO_WISH
+
+    @property
+    def of_mail(self) -> str:
+        """The parameters of MAIL, a space before each."""
+        ret = f" RET={self.ret}" if self.ret else ""
+        return ret + (f" ENVID={self.envid}" if self.envid else "")
+
+    def of_rcpt(self, *, utf8: bool) -> str:
+        """Those of RCPT; ORCPT in ASCII unless SMTPUTF8 is asked for."""
+        notify, orcpt = self.wish.notify, self.wish.orcpt
+        if not utf8:
+            orcpt = ascii_orcpt(orcpt)
+        text = f" NOTIFY={notify}" if notify else ""
+        return text + (f" ORCPT={orcpt}" if orcpt else "")
+
+
+NO_REQUEST = Request()
+
+
 def notify(value: str) -> str | None:
     """NOTIFY in its one spelling, or None for what it is not (RFC 3461 4.1)."""
     words = value.upper().split(",")

@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from email.utils import format_datetime
+from itertools import chain, repeat
 
 from django.conf import settings
 from django.db import transaction
@@ -20,6 +21,7 @@ from django.utils import timezone
 
 from smtpd import facts as facts_of
 from smtpd import replies, routing
+from smtpd.dsn import NO_WISH, Wish
 from smtpd.events import add_event
 from smtpd.facts import Facts
 from smtpd.fields import TooMany
@@ -43,6 +45,11 @@ class Envelope:
     # What each accepted forward-path resolved to, and how it was written.
     routes: list[Route] = field(default_factory=list)
     forward_paths: list[str] = field(default_factory=list)
+    # What the sender wants to hear of each of them; none: of nobody anything.
+    wishes: list[Wish] = field(default_factory=list)
+    # RFC 3461 4.3 and 4.4.
+    ret: str = ""
+    envid: str = ""
     needs_8bit: bool = False
     needs_utf8: bool = False
     peer: str = ""
@@ -100,13 +107,21 @@ def _accept(envelope: Envelope, raw: bytes) -> tuple[list[Reply], str]:
     if len(facts.all("received")) >= MAX_HOPS:
         log.warning("hops=%d from=%s refused", MAX_HOPS, envelope.peer)
         return [replies.TOO_MANY_HOPS] * count, ""
-    judged = list(_judge(envelope.routes, facts))
+    judged = list(_judge(_with_wishes(envelope), facts))
     verdicts = {_name(row.route): row.verdict for row in judged}
     answers = [_answer(route, verdicts) for route in envelope.routes]
     if not any(reply.is_positive for reply in answers):
         _log_refusal(envelope, facts, answers[0])
         return answers, ""
     return answers, _store(envelope, raw, facts, judged).key
+
+
+def _with_wishes(envelope: Envelope) -> list[Route]:
+    wishes = chain(envelope.wishes, repeat(NO_WISH))
+    return [
+        replace(route, wish=wish)
+        for route, wish in zip(envelope.routes, wishes, strict=False)
+    ]
 
 
 def _name(route: Route) -> tuple[str, str, int]:
@@ -149,7 +164,7 @@ def _judge(routes: Sequence[Route], facts: Facts) -> Iterator[Judged]:
         fresh = tuple(r for r in route.recipients if r.lower() not in reached)
         if verdict.outcome is Outcome.ACCEPT:
             reached.update(recipient.lower() for recipient in fresh)
-            waiting.extend(route.onward)
+            waiting.extend(route.behind())
         yield Judged(replace(route, recipients=fresh), verdict)
 
 
@@ -214,6 +229,8 @@ def _message(envelope: Envelope, raw: bytes, facts: Facts) -> Message:
         protocol=envelope.protocol,
         needs_8bit=envelope.needs_8bit,
         needs_utf8=envelope.needs_utf8,
+        ret=envelope.ret,
+        envid=envelope.envid,
         size=facts.size,
         sha256=hashlib.sha256(raw).hexdigest(),
         body_at=facts.body_at,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from datetime import timedelta
 
 from django.conf import settings
@@ -13,10 +14,12 @@ from django.utils import timezone
 from lists.delivery import rewrite
 from lists.delivery.rewrite import Original, Style
 from lists.models import MailingList, Post, Subscription
-from smtpd import fields
+from smtpd import fields, utf8
 from smtpd.events import add_event
 from smtpd.models import Delivery, Message, Outgoing
 from smtpd.queue import actions as queue
+from smtpd.reports import actions as reports
+from smtpd.routing import Route
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +45,8 @@ def compile_post(post: Post) -> Outgoing:
         ),
     )
     body = compiled.body
+    own = bytes(message.raw)[message.body_at :] if body is None else body
+    may_have_utf8 = message.needs_utf8 or not mlist.posting_address.isascii()
     return Outgoing.objects.create(
         message=message,
         lane=Outgoing.Lane.BULK,
@@ -52,7 +57,7 @@ def compile_post(post: Post) -> Outgoing:
         body=body,
         body_splices=list(compiled.splices),
         needs_8bit=message.needs_8bit or not (body is None or body.isascii()),
-        needs_utf8=message.needs_utf8 or not mlist.posting_address.isascii(),
+        needs_utf8=may_have_utf8 and utf8.is_needed(compiled.head, own),
         dkim_domain=domain if domain.dkim_key else None,
     )
 
@@ -127,7 +132,7 @@ def failures_left_behind() -> list[int]:
     return list(failed.order_by("updated_at").values_list("pk", flat=True)[:500])
 
 
-def forward_to_owners(mlist: MailingList, message: Message) -> int:
+def forward_to_owners(mlist: MailingList, message: Message, route: Route) -> int:
     """Send mail for `list-owner` on to the owners, unchanged (RFC 5321 3.9.1).
 
     Delivered-To is how we know it when it comes back. Return how many got it.
@@ -136,16 +141,16 @@ def forward_to_owners(mlist: MailingList, message: Message) -> int:
     found, _ = fields.split(bytes(message.raw))
     here = rewrite.plain(DELIVERED_TO, mlist.sub_address("owner"))
     marks = bytes(message.trace) + here
-    outgoing = Outgoing.objects.create(
-        message=message,
-        lane=Outgoing.Lane.FAST,
-        envelope=Outgoing.Envelope.FIXED,
-        reverse_path=message.reverse_path,
-        head=marks + b"".join(field.raw for field in found),
-        needs_8bit=message.needs_8bit,
-        needs_utf8=message.needs_utf8,
+    whole = replace(route, recipients=tuple(people))
+    count = queue.forward(
+        message,
+        marks + b"".join(field.raw for field in found),
+        people,
+        wish=whole.wish_behind,
+        written_to=whole.written_to,
     )
-    count = queue.enqueue(outgoing, [(address, None) for address in people])
+    if not whole.leads_to_one:
+        reports.expanded(message, whole)
     names = ", ".join(people)
     add_event(message, "accepted", f"For the owners of {mlist.name}: {names}.")
     return count

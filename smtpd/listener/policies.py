@@ -12,6 +12,7 @@ from typing import cast
 from django.db import transaction
 
 from smtpd import facts, intake, replies, routing
+from smtpd.dsn import Wish
 from smtpd.fields import TooMany
 from smtpd.intake import Envelope
 from smtpd.listener.requests import Account, Client, Transaction
@@ -85,6 +86,9 @@ def envelope_of(transaction: Transaction) -> Envelope:
         reverse_path=str(transaction.reverse_path),
         routes=[cast("Route", recipient.route) for recipient in recipients],
         forward_paths=[str(recipient.path) for recipient in recipients],
+        wishes=[Wish(one.notify, one.orcpt) for one in recipients],
+        ret=transaction.ret,
+        envid=transaction.envid,
         needs_8bit=transaction.needs_8bit,
         needs_utf8=transaction.needs_utf8,
         peer=transaction.client.peer,

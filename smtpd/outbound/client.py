@@ -14,9 +14,10 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Self
 
+from smtpd.dsn import NO_REQUEST, Action, Request
 from smtpd.outbound.opening import Session, open_session
 from smtpd.outbound.relay import Hop
 from smtpd.outbound.render import END
@@ -25,6 +26,7 @@ from smtpd.outbound.wire import Lost, Timeouts
 
 _GO_AHEAD = 354
 _CLOSING = 421
+_DSN = "DSN"
 # RFC 5321 4.1.2, as far as it keeps one command one command.
 _MAILBOX = re.compile(
     r'(?:"(?:[^\x00-\x1f\x7f"\\]|\\[ -~])*"|[^\x00-\x20\x7f<>"\\@]+)'
@@ -46,6 +48,8 @@ class Transaction:
     size: int = 0
     needs_8bit: bool = False
     needs_utf8: bool = False
+    # What the server shall tell the sender (RFC 3461).
+    request: Request = NO_REQUEST
     # One for each recipient in the end.
     results: list[Result | None] = field(default_factory=list)
     # How often a fresh connection was lost over it before the server had the
@@ -191,9 +195,13 @@ class Connection:
             mail += " BODY=8BITMIME"
         if transaction.is_utf8:
             mail += " SMTPUTF8"
+        asked = ""
+        if _DSN in self._extensions:
+            mail += transaction.request.of_mail
+            asked = transaction.request.of_rcpt(utf8=transaction.is_utf8)
         self._until = self._loop.time() + self._timeouts.transaction
         recipients = [
-            f"RCPT TO:<{recipient}>\r\n".encode()
+            f"RCPT TO:<{recipient}>{asked}\r\n".encode()
             for recipient, known in zip(
                 transaction.recipients, transaction.results, strict=True
             )
@@ -264,10 +272,19 @@ class Connection:
         reply = await self._wire.reply(self._timeouts.dot, self._until)
         self._dotted = None
         self._has_sent = True
-        transaction.settle(result(reply, self._host))
+        transaction.settle(self._answer(transaction, reply))
         done(transaction)
         if reply.code == _CLOSING:
             self._wire.end(str(reply))
+
+    def _answer(self, transaction: Transaction, reply: Reply) -> Result:
+        """RFC 3461 5.2.2: a server without DSN leaves telling of success to us."""
+        found = result(reply, self._host)
+        wish = transaction.request.wish
+        is_ours = _DSN not in self._extensions and wish.asks_for(Action.RELAYED)
+        if found.outcome is Outcome.SENT and is_ours:
+            return replace(found, owes_report=True)
+        return found
 
     async def _ask(self, command: bytes) -> Reply:
         self._wire.write(command)

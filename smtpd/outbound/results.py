@@ -33,6 +33,8 @@ class Result:
     host: str = ""
     # Our final dot was sent and not answered: it may have arrived.
     is_ambiguous: bool = False
+    # The sender wants to hear that it arrived, and this server will not say so.
+    owes_report: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from django.db import connection
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from smtpd.models import Delivery, Destination, Outgoing
+from smtpd import utf8
+from smtpd.dsn import Wish
+from smtpd.models import Delivery, Destination, Domain, Message, Outgoing
 from smtpd.models.delivery import DeliveryQuerySet
 from smtpd.outbound.relay import RELAY
 from smtpd.queue.nudge import nudge
@@ -56,6 +58,39 @@ def enqueue(outgoing: Outgoing, recipients: Iterable[tuple[str, int | None]]) ->
     if rows:
         nudge(deliver)
     return len(rows)
+
+
+def forward(
+    message: Message,
+    head: bytes,
+    recipients: Sequence[str],
+    *,
+    wish: Wish,
+    written_to: str = "",
+    signed_by: Domain | None = None,
+) -> int:
+    """Send a message on under its own reverse-path (RFC 5321 3.9.1).
+
+    `head` is its header with what we put before it; the body stays. A report
+    names the address of ours that the sender wrote to, if there is one. Return
+    how many get it.
+    """
+    body = bytes(message.raw)[message.body_at :]
+    may_have_utf8 = message.needs_utf8 or not written_to.isascii()
+    outgoing = Outgoing.objects.create(
+        message=message,
+        lane=Outgoing.Lane.FAST,
+        envelope=Outgoing.Envelope.FIXED,
+        reverse_path=message.reverse_path,
+        forward_path=written_to,
+        notify=wish.notify,
+        orcpt=wish.orcpt,
+        head=head,
+        needs_8bit=message.needs_8bit,
+        needs_utf8=may_have_utf8 and utf8.is_needed(head, body),
+        dkim_domain=signed_by,
+    )
+    return enqueue(outgoing, [(recipient, None) for recipient in recipients])
 
 
 def freeze(outgoing: Outgoing, recipients: QuerySet[Any, tuple[str, int, str]]) -> int:

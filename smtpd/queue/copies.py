@@ -9,12 +9,13 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from itertools import groupby
 from operator import attrgetter
 
+from smtpd.dsn import NO_REQUEST, Request, orcpt_of
 from smtpd.models import Message, Outgoing
 from smtpd.outbound.client import Transaction
 from smtpd.outbound.dkim import Signer
@@ -91,7 +92,8 @@ class Copies:
 
 def _load(outgoing_id: int) -> _Entry:
     """Read a message and cut it. ValueError: it cannot be sent or signed."""
-    outgoing = Outgoing.objects.select_related("dkim_domain").get(pk=outgoing_id)
+    rows = Outgoing.objects.select_related("dkim_domain", "message")
+    outgoing = rows.defer("message__raw", "message__trace").get(pk=outgoing_id)
     body = outgoing.body
     if body is None:
         message = Message.objects.only("raw", "body_at").get(pk=outgoing.message_id)
@@ -115,8 +117,7 @@ def _jobs(entry: _Entry, rows: Sequence[Claimed]) -> Iterator[Job]:
     """One transaction for up to 50 when the copies are alike, else one each."""
     outgoing, compiled = entry.outgoing, entry.compiled
     if outgoing.envelope == Outgoing.Envelope.FIXED and compiled.is_same_for_all:
-        for at in range(0, len(rows), _MOST_RECIPIENTS):
-            some = rows[at : at + _MOST_RECIPIENTS]
+        for some in _together(rows):
             yield _job(entry, some, outgoing.reverse_path, "")
         return
     is_verp = outgoing.envelope == Outgoing.Envelope.VERP
@@ -127,6 +128,29 @@ def _jobs(entry: _Entry, rows: Sequence[Claimed]) -> Iterator[Job]:
             bounce = make(Purpose.BOUNCE, row.id)
             reverse_path = f"bounces+{bounce}@{reverse_path}"
         yield _job(entry, (row,), reverse_path, token)
+
+
+def _together(rows: Sequence[Claimed]) -> Iterator[Sequence[Claimed]]:
+    """Who may share a transaction: nobody's plain address needs SMTPUTF8."""
+    plain = [row for row in rows if row.address.isascii()]
+    others = [row for row in rows if not row.address.isascii()]
+    for kind in (plain, others):
+        for at in range(0, len(kind), _MOST_RECIPIENTS):
+            yield kind[at : at + _MOST_RECIPIENTS]
+
+
+def _request(outgoing: Outgoing) -> Request:
+    """RFC 3461 5.2.7: to its sender a post ends at the list.
+
+    The address that the sender wrote to stands in a report, whatever was
+    written when (5.2.1).
+    """
+    wish, written = outgoing.wish, outgoing.forward_path
+    if outgoing.envelope != Outgoing.Envelope.FIXED:
+        return NO_REQUEST
+    if wish.notify and written and not wish.orcpt:
+        wish = replace(wish, orcpt=orcpt_of(written))
+    return Request(outgoing.message.ret, outgoing.message.envid, wish)
 
 
 def _job(entry: _Entry, rows: Sequence[Claimed], reverse_path: str, token: str) -> Job:
@@ -140,6 +164,7 @@ def _job(entry: _Entry, rows: Sequence[Claimed], reverse_path: str, token: str) 
         entry.compiled.size + len(signature),
         entry.outgoing.needs_8bit,
         entry.outgoing.needs_utf8,
+        _request(entry.outgoing),
         rows=rows,
         queued_at=entry.outgoing.created_at,
     )

@@ -56,6 +56,8 @@ class Change:
     enhanced: str = ""
     text: str = ""
     host: str = ""
+    # The sender has to be told that it was passed on (RFC 3461 5.2.2).
+    owes_report: bool = False
 
 
 # A row that was claimed before and not finished may have been sent: that is

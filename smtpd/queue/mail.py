@@ -42,14 +42,27 @@ def _queue(notice: EmailMessage) -> bool:
     _, address = fields.mailboxes(notice.from_email.encode())[0]
     domain = address.rpartition("@")[2].lower()
     raw = _raw(notice, domain)
+    post(raw, recipients, author=address)
+    return True
+
+
+def post(
+    raw: bytes, recipients: Sequence[str], *, author: str, needs_utf8: bool = False
+) -> Message:
+    """Queue a message that the site wrote, from the null path.
+
+    `raw` is what goes over the wire; the key of the author's domain signs it.
+    """
     parts, body_at = fields.split(raw)
+    domain = author.rpartition("@")[2].lower()
     message = Message.objects.create(
         source=Message.Source.SITE,
-        forward_paths=recipients,
+        forward_paths=list(recipients),
         msg_id=_value(parts, "message-id"),
-        subject=str(notice.subject),
-        author=address,
+        subject=fields.text(_value(parts, "subject").encode()),
+        author=author,
         needs_8bit=not raw.isascii(),
+        needs_utf8=needs_utf8,
         size=len(raw),
         sha256=hashlib.sha256(raw).hexdigest(),
         body_at=body_at,
@@ -61,10 +74,11 @@ def _queue(notice: EmailMessage) -> bool:
         envelope=Outgoing.Envelope.FIXED,
         head=raw[: body_at - len(_CRLF)],
         needs_8bit=message.needs_8bit,
+        needs_utf8=needs_utf8,
         dkim_domain=Domain.objects.filter(name=domain).exclude(dkim_key="").first(),
     )
     enqueue(outgoing, ((recipient, None) for recipient in recipients))
-    return True
+    return message
 
 
 def _raw(notice: EmailMessage, domain: str) -> bytes:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
 from django.conf import settings
+from django.db import transaction
 from django.utils import timezone
 
-from smtpd.models import Delivery
+from smtpd.dsn import Action
+from smtpd.models import Delivery, Report
 from smtpd.outbound.results import Outcome, Result
 from smtpd.queue import ledger, schedule
 from smtpd.queue.ledger import Change, Claimed
@@ -22,7 +24,7 @@ State = Delivery.State
 
 def record(changes: Sequence[Change]) -> None:
     """Write results and tell the apps who failed for good."""
-    recorded = ledger.record(changes)
+    recorded = _write(changes)
     failed = [
         change.row.id
         for change in changes
@@ -33,6 +35,33 @@ def record(changes: Sequence[Change]) -> None:
             _log(change)
     if failed:
         _tell_doors(failed)
+
+
+def _write(changes: Sequence[Change]) -> set[int]:
+    """Write results, and with them the reports that they owe."""
+    owing = [change.row.id for change in changes if change.owes_report]
+    if not owing:
+        return ledger.record(changes)
+    with transaction.atomic():
+        recorded = ledger.record(changes)
+        _owe(recorded.intersection(owing))
+    return recorded
+
+
+def _owe(delivery_ids: Iterable[int]) -> None:
+    """Once a message and address that the sender wrote to."""
+    rows = Delivery.objects.filter(pk__in=delivery_ids).select_related("outgoing")
+    light = rows.defer("outgoing__head", "outgoing__copy_head", "outgoing__body")
+    owed = [
+        Report(
+            message_id=row.outgoing.message_id,
+            address=row.outgoing.forward_path or row.address,
+            action=Action.RELAYED,
+            delivery=row,
+        )
+        for row in light
+    ]
+    Report.objects.bulk_create(owed, ignore_conflicts=True)
 
 
 def _log(change: Change) -> None:
@@ -75,4 +104,5 @@ def changed(
         result.enhanced,
         result.text,
         result.host,
+        owes_report=result.owes_report,
     )

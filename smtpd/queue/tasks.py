@@ -9,7 +9,6 @@ from django.conf import settings
 from smtpd.outbound.relay import RELAY
 from smtpd.queue import ledger, worker
 from smtpd.queue.nudge import nudge
-from smtpd.returns import left_behind, return_to_sender
 
 # A nudge that nobody had time for in so many seconds is dropped: while there is
 # much to send, every sweep adds one, and they must not pile up before others.
@@ -34,7 +33,6 @@ def sweep() -> None:
     """Find what a lost nudge left behind."""
     for destination in ledger.due():
         nudge(deliver, destination)
-    return_to_sender(left_behind())
 
 
 @worker_process_shutdown.connect

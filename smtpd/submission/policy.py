@@ -18,10 +18,13 @@ from dataclasses import replace
 from email.utils import format_datetime
 from typing import cast
 
+from django.contrib.auth import get_user_model
+from django.contrib.auth.base_user import AbstractBaseUser
 from django.utils import timezone
 
 from smtpd import facts as facts_of
-from smtpd import fields, intake, paths, replies
+from smtpd import fields, intake, lookup, paths, replies
+from smtpd.dsn import Wish
 from smtpd.facts import Facts
 from smtpd.fields import TooMany
 from smtpd.intake import Envelope
@@ -59,7 +62,19 @@ class Submission(Site):
             return reply, route
         if not account.may_relay:
             return replies.CANNOT_LEAVE, None
-        return replies.RCPT_OK, _relayed(account, [str(path)])
+        return replies.RCPT_OK, _relayed([str(path)])
+
+    def verify(self, text: str, client: Client) -> Reply:
+        """Say who is meant, to those who may know."""
+        return lookup.verify(text, _person(client))
+
+    def expand(self, text: str, client: Client) -> Reply:
+        """Say who is on a list, to those who may know."""
+        return lookup.expand(text, _person(client))
+
+    def may_expand(self, client: Client) -> bool:
+        """Whether there is anything they may expand."""
+        return lookup.may_expand(_person(client))
 
     def take(self, envelope: Transaction, raw: bytes) -> Sequence[Reply]:
         """Repair it, see whose it is, then judge and store it like any other."""
@@ -87,25 +102,41 @@ def _account(client: Client) -> Account:
     return cast("Account", client.account)
 
 
+def _person(client: Client) -> AbstractBaseUser | None:
+    """The user behind the account; VRFY may come before anybody logs in."""
+    if client.account is None:
+        return None
+    people = get_user_model().objects.filter(is_active=True)
+    return people.filter(pk=_account(client).user_id).first()
+
+
 def _is_name(domain: str) -> bool:
     """Mail leaves for names that can be looked up: no literal, no bare host."""
     return "." in domain and not domain.startswith("[")
 
 
-def _relayed(account: Account, recipients: Sequence[str]) -> Route:
+def _relayed(recipients: Sequence[str], number: int = 0) -> Route:
     first = recipients[0]
-    return Route(
-        relay.DOOR, relay.RELAY, account.user_id, first, recipients=tuple(recipients)
-    )
+    return Route(relay.DOOR, relay.RELAY, number, first, recipients=tuple(recipients))
 
 
 def _envelope(account: Account, transaction: Transaction) -> Envelope:
-    """All recipients outside have one route: they get one message."""
+    """Recipients outside share a route, and so a message, if of all of them the
+    sender wants to hear the same (RFC 3461).
+    """
     found = envelope_of(transaction)
-    outside = [r.recipients[0] for r in found.routes if r.door == relay.DOOR]
-    if outside:
-        one = _relayed(account, outside)
-        found.routes = [one if r.door == relay.DOOR else r for r in found.routes]
+    outside: dict[Wish, list[str]] = {}
+    for route, wish in zip(found.routes, found.wishes, strict=True):
+        if route.door == relay.DOOR:
+            outside.setdefault(wish, []).append(route.recipients[0])
+    shared = {
+        wish: _relayed(recipients, number)
+        for number, (wish, recipients) in enumerate(outside.items())
+    }
+    found.routes = [
+        shared[wish] if route.door == relay.DOOR else route
+        for route, wish in zip(found.routes, found.wishes, strict=True)
+    ]
     return replace(found, submitter=account.user_id, submitter_name=account.name)
 
 

@@ -15,16 +15,16 @@ from smtpd.access import Person
 from smtpd.entries import Members
 from smtpd.events import add_event
 from smtpd.facts import Facts
-from smtpd.models import Address, Domain, Message, Outgoing
+from smtpd.models import Address, Domain, Message
 from smtpd.paths import BadPath
-from smtpd.queue.actions import enqueue
+from smtpd.queue.actions import forward
 from smtpd.replies import Reply
-from smtpd.returns import return_to_sender
+from smtpd.reports.actions import return_to_sender
 from smtpd.routing import Route
 from smtpd.verdict import ACCEPT, Verdict
 
 DOOR = "relay"
-# The target is the account.
+# The target tells groups of recipients apart; see policy.
 RELAY = "relay"
 
 
@@ -75,17 +75,13 @@ def judge(route: Route, facts: Facts) -> Verdict:
 
 def take(route: Route, message: Message, facts: Facts, verdict: Verdict) -> None:
     """Queue it for all recipients outside, signed in the name of its author."""
-    outgoing = Outgoing.objects.create(
-        message=message,
-        lane=Outgoing.Lane.FAST,
-        envelope=Outgoing.Envelope.FIXED,
-        reverse_path=message.reverse_path,
-        head=bytes(message.trace) + message.head,
-        needs_8bit=message.needs_8bit,
-        needs_utf8=message.needs_utf8,
-        dkim_domain=signing_domain(facts),
+    count = forward(
+        message,
+        bytes(message.trace) + message.head,
+        route.recipients,
+        wish=route.wish,
+        signed_by=signing_domain(facts),
     )
-    count = enqueue(outgoing, [(recipient, None) for recipient in route.recipients])
     noun = "recipient" if count == 1 else "recipients"
     add_event(message, "relayed", f"On its way to {count} {noun} elsewhere.")
 

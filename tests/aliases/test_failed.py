@@ -7,7 +7,7 @@ import pytest
 from pytest_django import Settings
 
 from aliases import actions, inbound
-from smtpd.models import Delivery, Event, Message, Outgoing
+from smtpd.models import Delivery, Domain, Event, Message, Outgoing
 from tests.aliases.makers import MAIL, NICK, OLGA, SAM, make_domain, make_list, send
 
 pytestmark = pytest.mark.django_db
@@ -60,7 +60,7 @@ def test_the_sender_is_told() -> None:
     assert headers.get_content_type() == "text/rfc822-headers"
     decoded = headers.get_payload(decode=True)
     assert isinstance(decoded, bytes)
-    assert decoded.rstrip() == MAIL.partition(b"\r\n\r\n")[0].replace(b"\r\n", b"\n")
+    assert decoded.rstrip() == MAIL.partition(b"\r\n\r\n")[0]
     assert Event.objects.filter(kind="returned").count() == 1
 
 
@@ -71,6 +71,29 @@ def test_who_is_behind_the_alias_is_not_told() -> None:
     raw = bytes(report.raw)
     assert SAM.encode() not in raw
     assert OLGA.encode() not in raw
+
+
+@pytest.mark.parametrize("may_disclose", [True, False])
+@pytest.mark.parametrize("way", ["refer", "forward"])
+def test_where_a_target_moved_is_told_only_by_choice(
+    settings: Settings, way: str, *, may_disclose: bool
+) -> None:
+    settings.MOVED_DISCLOSE = may_disclose
+    Domain.objects.update(correction=way)
+    send("team@lists.test")
+    ids = fail_all()
+    Delivery.objects.update(
+        code=551, enhanced="5.1.6", text=f"{SAM} not local; please try <sam@new.test>"
+    )
+    inbound.failed(ids)
+    [report] = reports()
+    raw = bytes(report.raw)
+    assert b"smtp; 551 5.1.6" in raw
+    assert b"Status: 5.1.6" in raw
+    is_told = may_disclose and way == "refer"
+    assert (b"has moved to <sam@new.test>" in raw) == is_told
+    assert (b"sam@new.test" in raw) == is_told
+    assert SAM.encode() not in raw
 
 
 def test_telling_twice_reports_once() -> None:

@@ -10,8 +10,8 @@ from pytest_django import Settings
 
 from aliases import actions
 from smtpd.models import Delivery, Message
-from smtpd.queue.tasks import sweep
-from smtpd.returns import left_behind
+from smtpd.reports.debts import left_behind
+from smtpd.reports.tasks import sweep
 from tests.aliases.makers import NICK, OLGA, SAM, make_domain, send
 from tests.sink import Script, Sink
 from tests.smtpd.sending import run, working

@@ -20,6 +20,7 @@ from lists.models import Bounce, MailingList, Post, Subscription
 from smtpd import fields
 from smtpd.models import Delivery, Outgoing
 from smtpd.outbound.render import Parts, compile_parts
+from smtpd.routing import Route
 from tests.lists.delivery.test_rewrite import DATE, key_in_dns, signed
 from tests.lists.posts import (
     MORI,
@@ -33,6 +34,8 @@ from tests.lists.posts import (
     store,
     subscribe,
 )
+
+TO_OWNERS = Route("lists", "owner", 0, "talk-owner@lists.test")
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("own_mail")]
 
@@ -232,7 +235,7 @@ def test_the_sweep_finds_failures_nobody_was_told_of(mlist: MailingList) -> None
 def test_mail_to_the_owners_goes_on_unchanged(mlist: MailingList) -> None:
     raw = make_mail("X-ODD:  x ", author=NICK)
     message, _ = store(raw, reverse_path=NICK)
-    assert forward_to_owners(mlist, message) == 1
+    assert forward_to_owners(mlist, message, TO_OWNERS) == 1
     out = Outgoing.objects.get()
     assert recipients(out) == {OLGA: None}
     assert (out.envelope, out.reverse_path) == (Outgoing.Envelope.FIXED, NICK)
@@ -248,5 +251,5 @@ def test_a_list_without_owners_is_looked_after_by_its_domain(
     admin = get_user_model().objects.create_user("anna@lists.test")
     mlist.address.domain.admins.add(admin)
     message, _ = store(make_mail(author=NICK), reverse_path=NICK)
-    assert forward_to_owners(mlist, message) == 1
+    assert forward_to_owners(mlist, message, TO_OWNERS) == 1
     assert recipients(Outgoing.objects.get()) == {"anna@lists.test": None}

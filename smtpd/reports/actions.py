@@ -1,0 +1,248 @@
+"""Tell the sender of a message what became of it.
+
+Whoever takes a message and then cannot deliver it must tell its sender (RFC
+5321 6.1); what else the sender wants to hear, NOTIFY says (RFC 3461 4.1). Each
+piece of news is told once a message and address the sender wrote to, however
+many are behind it: a forged sender is not buried in reports. Who is behind an
+address of ours is not told; the trace knows. Of what an account sent elsewhere
+each recipient is told, with the words of the server that refused.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+from email.utils import make_msgid
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from smtpd import fields
+from smtpd.correction import decide, new_address
+from smtpd.dsn import Action, Wish
+from smtpd.events import add_event
+from smtpd.models import Delivery, Domain, Message, Outgoing, Report
+from smtpd.queue.mail import post
+from smtpd.reports import restraint
+from smtpd.reports.compose import Frame, News, Original, compose
+from smtpd.routing import Route
+
+log = logging.getLogger(__name__)
+
+RETURNED = "returned"
+_SAID = {
+    Action.FAILED: "the sender was told that it could not be delivered.",
+    Action.DELAYED: "the sender was told that it is late.",
+    Action.DELIVERED: "the sender was told that it arrived.",
+    Action.RELAYED: "the sender was told that it was passed on.",
+    Action.EXPANDED: "the sender was told that it was passed on.",
+}
+# RFC 3463 3.2, and X.1.9 of RFC 3886: passed on to a server without reports.
+_GOOD = {Action.RELAYED: "2.1.9"}
+
+
+def return_to_sender(delivery_ids: Sequence[int]) -> int:
+    """Report failed deliveries of forwarded mail; return how many reports went out.
+
+    Copies of list posts and mail of the site itself are passed over, and so is
+    mail from the null reverse-path: a report on a report would never end (RFC
+    5321 4.5.5). Telling twice changes nothing.
+    """
+    return _report(Action.FAILED, delivery_ids, state=Delivery.State.FAILED)
+
+
+def delay(delivery_ids: Sequence[int]) -> int:
+    """Report those that wait for long; return how many reports went out."""
+    return _report(Action.DELAYED, delivery_ids, state=Delivery.State.QUEUED)
+
+
+def delivered(message: Message, route: Route) -> bool:
+    """Say that it arrived at an address of ours, if that was asked (RFC 3461 5.2.7.1).
+
+    To the sender a list is where the mail ends: what comes behind it has
+    another reverse-path. Call it in the transaction that stored the message.
+    """
+    return _tell_of(message, route, Action.DELIVERED)
+
+
+def expanded(message: Message, route: Route) -> bool:
+    """Say that it went to several behind one address (RFC 3461 5.2.7.3)."""
+    return _tell_of(message, route, Action.EXPANDED)
+
+
+def settle(report_ids: Sequence[int]) -> int:
+    """Send reports that are owed; return how many went out."""
+    count = 0
+    for number in report_ids:
+        with transaction.atomic():
+            rows = Report.objects.owed().select_related("delivery__outgoing", "message")
+            report = rows.select_for_update(of=("self",)).filter(pk=number).first()
+            if report is None or report.delivery is None:
+                continue
+            report.settled_at = timezone.now()
+            report.save(update_fields=["settled_at"])
+            delivery = report.delivery
+            news = _news(Action(report.action), delivery)
+            count += _send(report.message, news, delivery.outgoing.wish)
+    return count
+
+
+def _report(action: Action, delivery_ids: Sequence[int], *, state: str) -> int:
+    rows = (
+        Delivery.objects.filter(
+            pk__in=delivery_ids, state=state, outgoing__envelope=Outgoing.Envelope.FIXED
+        )
+        .exclude(outgoing__message__source=Message.Source.SITE)
+        .select_related("outgoing__message")
+        .defer("outgoing__head", "outgoing__body", "outgoing__message__raw")
+    )
+    return sum(_tell_once(_news(action, row), row) for row in _firsts(rows))
+
+
+def _firsts(rows: Iterable[Delivery]) -> list[Delivery]:
+    """One for each address that the sender wrote to: the oldest."""
+    first: dict[tuple[int, str], Delivery] = {}
+    for row in sorted(rows, key=lambda row: row.pk):
+        key = row.outgoing.message_id, row.outgoing.forward_path or row.address
+        first.setdefault(key, row)
+    return list(first.values())
+
+
+@transaction.atomic
+def _tell_once(news: News, delivery: Delivery) -> bool:
+    message, wish = delivery.outgoing.message, delivery.outgoing.wish
+    if not _claim(message, news.address, wish, news.action, delivery):
+        return False
+    return _send(message, news, wish)
+
+
+def _tell_of(message: Message, route: Route, action: Action) -> bool:
+    """Tell what happened at an address of ours, without a delivery."""
+    address = route.written_to
+    if not route.wish.asks_for(action):
+        return False
+    if not _claim(message, address, route.wish, action, None):
+        return False
+    news = News(action, address, route.wish.orcpt, "2.1.5")
+    return _send(message, news, route.wish)
+
+
+def _claim(
+    message: Message,
+    address: str,
+    wish: Wish,
+    action: Action,
+    delivery: Delivery | None,
+) -> bool:
+    """Whether this is to be told, and is ours to tell."""
+    if not message.reverse_path or not wish.allows(action):
+        return False
+    told = {"settled_at": timezone.now(), "delivery": delivery}
+    _, is_new = Report.objects.get_or_create(
+        message=message, address=address, action=action, defaults=told
+    )
+    return is_new
+
+
+def _send(message: Message, news: News, wish: Wish) -> bool:
+    """Queue the report, unless it would do harm and nobody asked for it."""
+    head, _ = fields.split(message.head)
+    why = restraint.reason(message.reverse_path, head)
+    if why and not wish.asks_for(news.action):
+        add_event(message, RETURNED, f"{news.address}: the sender is not told: {why}.")
+        log.info("%s returned=no address=%s why=%s", message, news.address, why)
+        return False
+    frame = _frame(message, news)
+    raw = compose(_original(message), news, frame)
+    post(
+        raw,
+        [message.reverse_path],
+        author=f"postmaster@{frame.domain}",
+        needs_utf8=not message.reverse_path.isascii(),
+    )
+    add_event(message, RETURNED, f"{news.address}: {_SAID[news.action]}")
+    log.info("%s returned=%s address=%s", message, news.action, news.address)
+    return True
+
+
+def _original(message: Message) -> Original:
+    return Original(
+        message.reverse_path,
+        message.subject,
+        message.msg_id,
+        message.key,
+        message.received_at,
+        head=message.head,
+        whole=bytes(message.raw) if message.ret == "FULL" else None,
+        envid=message.envid,
+        needs_utf8=message.needs_utf8,
+    )
+
+
+def _frame(message: Message, news: News) -> Frame:
+    """Written by the postmaster of the address, or of the account's own domain."""
+    mailbox = message.reverse_path if news.is_elsewhere else news.address
+    domain = mailbox.rpartition("@")[2].lower()
+    if not Domain.objects.filter(name=domain).exists():
+        domain = settings.SMTP_HOSTNAME
+    return Frame(
+        settings.SMTP_HOSTNAME,
+        domain,
+        make_msgid(domain=domain),
+        timezone.localtime(),
+        boundary=secrets.token_hex(16),
+    )
+
+
+def _news(action: Action, delivery: Delivery) -> News:
+    """What may be said: the reply's words only of an address the sender named."""
+    outgoing = delivery.outgoing
+    is_elsewhere = not outgoing.forward_path
+    is_late = action is Action.DELAYED
+    until = outgoing.created_at + timedelta(days=settings.GIVE_UP_DAYS)
+    return News(
+        action,
+        outgoing.forward_path or delivery.address,
+        outgoing.orcpt,
+        _status(action, delivery),
+        delivery.code,
+        text=delivery.text if is_elsewhere else "",
+        host=delivery.host if is_elsewhere else "",
+        at=delivery.updated_at if delivery.attempts else None,
+        until=until if is_late else None,
+        moved_to="" if is_elsewhere else _moved_to(delivery),
+        is_elsewhere=is_elsewhere,
+    )
+
+
+def _moved_to(delivery: Delivery) -> str:
+    """Where a target has gone, if the domain that passed it on tells such things."""
+    said = f"{delivery.code} {delivery.enhanced} {delivery.text}"
+    mailbox = new_address(said, delivery.address)
+    domain = delivery.outgoing.forward_path.rpartition("@")[2]
+    ours = Domain.objects.filter(name=domain).first() if mailbox else None
+    if ours is None:
+        return ""
+    way = decide(
+        "",
+        ours.correction,
+        settings.MOVED_POLICY,
+        may_disclose=settings.MOVED_DISCLOSE,
+    )
+    return mailbox if way.correction.discloses else ""
+
+
+def _status(action: Action, delivery: Delivery) -> str:
+    """RFC 3463, of the class that fits: a reply may have none, or another."""
+    if action is Action.DELAYED:
+        return delivery.enhanced if delivery.enhanced.startswith("4.") else "4.0.0"
+    if action is not Action.FAILED:
+        return _GOOD.get(action, "2.0.0")
+    if delivery.enhanced.startswith("5."):
+        return delivery.enhanced
+    is_refused = delivery.code is not None and delivery.code >= 500
+    # X.4.7: tried until it was too old.
+    return "5.0.0" if is_refused else "5.4.7"

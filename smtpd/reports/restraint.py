@@ -1,0 +1,45 @@
+"""When better no report is sent that nobody asked for. Pure.
+
+A report to a program helps nobody and may be answered; one to a forged sender
+is spam. Whoever asks with NOTIFY wants to hear all the same.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from smtpd import fields
+from smtpd.fields import Field
+
+# Senders that are no persons: those who report and those who do not read.
+_NOBODY = re.compile(
+    r"(?:mailer-daemon|postmaster|no-?reply|do-?not-?reply|.*-bounces?|bounces?)"
+    r"(?:[+=-].*)?",
+    re.IGNORECASE,
+)
+_BULK = frozenset({"bulk", "list", "junk", "auto_reply"})
+
+
+def reason(reverse_path: str, head: Sequence[Field]) -> str:
+    """Why a report does harm, in the words of a trace; "" when it does none."""
+    local_part = reverse_path.rpartition("@")[0]
+    if _NOBODY.fullmatch(local_part):
+        return "nobody reads mail at the sender's address"
+    return next(filter(None, map(_said_by, head)), "")
+
+
+def _said_by(field: Field) -> str:
+    if field.name.startswith("list-"):
+        return "it came from a list"
+    value = fields.text(field.value).lower()
+    # RFC 3834 5: parameters may follow the keyword.
+    word = value.partition(";")[0].strip()
+    faults = {
+        "precedence": (word in _BULK, "it was sent in bulk"),
+        "auto-submitted": (word != "no", "a program wrote it"),
+        "x-auto-response-suppress": (word != "none", "it asks for no answers"),
+        "content-type": (word == "multipart/report", "it is a report itself"),
+    }
+    is_one, why = faults.get(field.name, (False, ""))
+    return why if is_one else ""
