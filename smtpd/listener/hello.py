@@ -7,7 +7,7 @@ import re
 from smtpd import replies
 from smtpd.listener import auth
 from smtpd.listener.auth import Exchange
-from smtpd.listener.requests import Authenticate
+from smtpd.listener.requests import Authenticate, Kind
 from smtpd.listener.state import Refused, State
 from smtpd.replies import Reply
 
@@ -42,6 +42,8 @@ def extensions(state: State) -> list[str]:
     limits = state.limits
     names = ["PIPELINING", f"SIZE {limits.message_size}", "8BITMIME"]
     names += ["ENHANCEDSTATUSCODES", "SMTPUTF8", "CHUNKING"]
+    if state.kind is not Kind.MAILBOX:
+        names.append("DSN")
     # RFC 9422 3.
     names.append(f"LIMITS RCPTMAX={limits.recipients}")
     if state.has_certificate and not state.client.is_secure:

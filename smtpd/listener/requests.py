@@ -19,6 +19,8 @@ class Kind(Enum):
     SUBMISSION = auto()
     # A mail server of our own in front of us (RFC 2033).
     LMTP = auto()
+    # Our own queue, where RELAY=mailbox ends: it sends no reports.
+    MAILBOX = auto()
 
 
 class Phase(Enum):

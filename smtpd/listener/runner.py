@@ -114,7 +114,7 @@ def _services(options: Options) -> list[tuple[str, Service]]:
         (options.submission, Service(Submission(), Kind.SUBMISSION)),
         (options.submissions, Service(Submission(), Kind.SUBMISSION, is_tls=True)),
         (options.lmtp, Service(Site(answers_each=True), Kind.LMTP)),
-        (mailbox, Service(CatchAll())),
+        (mailbox, Service(CatchAll(), Kind.MAILBOX)),
     ]
     return [(bind, service) for bind, service in doors if bind]
 

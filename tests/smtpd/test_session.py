@@ -36,6 +36,7 @@ def test_ehlo_announces_what_we_can_and_helo_nothing() -> None:
         "ENHANCEDSTATUSCODES",
         "SMTPUTF8",
         "CHUNKING",
+        "DSN",
         "LIMITS RCPTMAX=3",
     }
     assert Stage().say(b"HELO c\r\n") == b"250 mx.test\r\n"
