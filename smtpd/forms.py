@@ -101,6 +101,6 @@ def correction_field(above: str, current: str) -> forms.ChoiceField:
         required=False,
         choices=[("", above), *ways],
         initial=current,
-        help_text=f"While they are still connected.{private}",
+        help_text=f"Said to their mail server while it is connected.{private}",
         widget=Choices({way.value: text for way, text in _CORRECTIONS.items()}),
     )

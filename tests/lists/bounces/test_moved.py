@@ -44,8 +44,10 @@ def test_251_is_sent_and_551_is_shown_to_the_owner(
 ) -> None:
     assert send("talk@lists.test").is_positive
     fan_out(Post.objects.get().pk)
-    replies = {OLGA: "251 2.1.5 will forward to <o@new.test>", SAM: f"551 5.1.6 {SAID}"}
-    with Sink(Script(rcpt=replies)) as sink, working(sink) as worker:
+    script = Script(
+        rcpt={OLGA: "251 2.1.5 will forward to <o@new.test>", SAM: f"551 5.1.6 {SAID}"}
+    )
+    with Sink(script) as sink, working(sink) as worker:
         run(worker)
     states = Delivery.objects.filter(ref__isnull=False).values_list("address", "state")
     assert dict(states) == {OLGA: "sent", SAM: "failed"}
