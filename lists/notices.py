@@ -176,6 +176,16 @@ def owner_suspended_report(
     _send_staff("owner_suspended_report", mlist, _owners(mlist), context)
 
 
+def owner_left(subscription: Subscription) -> None:
+    """Tell a domain's admins that a list of theirs has no owner any more."""
+    mlist = subscription.mailing_list
+    context = {
+        "address": subscription.subscriber.address,
+        "url": f"{_list_url(mlist)}members/",
+    }
+    _send_staff("owner_left", mlist, _owners(mlist), context)
+
+
 def import_done(job: MemberImport) -> None:
     """Tell the owner who started an import how it went."""
     email = getattr(job.by, "email", "")

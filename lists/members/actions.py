@@ -9,7 +9,7 @@ from django.db import transaction
 
 from lists.models import MailingList, MemberImport, Subscription
 from lists.subscriptions import rows
-from lists.subscriptions.actions import LastOwner
+from lists.subscriptions.actions import OTHER_OWNER, LastOwner, lock
 from lists.subscriptions.tasks import run_import
 from smtpd.queue.nudge import nudge
 
@@ -44,12 +44,13 @@ def remove(mlist: MailingList, ids: Iterable[int]) -> int:
 
     Raise LastOwner, and remove nobody, when no owner would be left.
     """
-    members = mlist.subscriptions.select_for_update()
+    lock(mlist.pk)
+    members = mlist.subscriptions.all()
     leaving = members.filter(pk__in=list(ids))
     owners = members.owners()
     loses_owner = leaving.owners().exists()
     if loses_owner and not owners.exclude(pk__in=leaving.values("pk")).exists():
-        raise LastOwner("Make somebody else an owner first.", code="last_owner")
+        raise LastOwner(OTHER_OWNER, code="last_owner")
     count = leaving.count()
     leaving.delete()
     log.info("removed list=%s members=%s", mlist.pk, count)

@@ -26,6 +26,13 @@ Role = Subscription.Role
 SuspendedBy = Subscription.SuspendedBy
 
 
+OTHER_OWNER = "Make somebody else an owner first."
+STAY = (
+    "You are the only owner of this list. Make somebody else an owner first, or"
+    " delete the list."
+)
+
+
 class LastOwner(ValidationError):
     """A list cannot be left without anybody who decides about it."""
 
@@ -71,8 +78,45 @@ def join(
     return subscription, is_new
 
 
+@transaction.atomic
 def leave(subscription: Subscription) -> None:
-    """Take a member off a list at once. Twice is harmless."""
+    """Take a member off a list at once. Twice is harmless.
+
+    Raise LastOwner rather than leave the list without one.
+    """
+    lock(subscription.mailing_list_id)
+    if is_last_owner(subscription):
+        raise LastOwner(STAY, code="last_owner")
+    _remove(subscription)
+
+
+@transaction.atomic
+def leave_anyway(subscription: Subscription) -> None:
+    """Take a member off a list by a wish that nobody may refuse (RFC 8058 3.1).
+
+    A list that loses its last owner by it is in the hands of its domain's
+    admins from then on: they are told.
+    """
+    lock(subscription.mailing_list_id)
+    was_last = is_last_owner(subscription)
+    if _remove(subscription) and was_last:
+        notices.owner_left(subscription)
+
+
+def is_last_owner(subscription: Subscription) -> bool:
+    """Whether nobody else would decide about the list."""
+    if subscription.role != Role.OWNER:
+        return False
+    others = Subscription.objects.filter(mailing_list=subscription.mailing_list_id)
+    return not others.owners().exclude(pk=subscription.pk).exists()
+
+
+def lock(mlist_id: int) -> None:
+    """Let those who change who owns a list pass one after the other."""
+    list(MailingList.objects.select_for_update().filter(pk=mlist_id))
+
+
+def _remove(subscription: Subscription) -> bool:
     gone, _ = Subscription.objects.filter(pk=subscription.pk).delete()
     if gone:
         log.info(
@@ -81,6 +125,7 @@ def leave(subscription: Subscription) -> None:
             subscription.pk,
             subscription.role,
         )
+    return bool(gone)
 
 
 def unsubscribe(token: str) -> bool:
@@ -100,7 +145,7 @@ def unsubscribe_number(number: int) -> None:
     subscription = Subscription.objects.filter(pk=number).first()
     if subscription:
         log.info("one_click subscription=%s", number)
-        leave(subscription)
+        leave_anyway(subscription)
 
 
 def pause(subscription: Subscription, by: str) -> None:
@@ -151,15 +196,9 @@ def set_role(subscription: Subscription, role: str) -> None:
 
     Raise LastOwner rather than leave the list without one.
     """
-    others = (
-        Subscription.objects.select_for_update()
-        .filter(mailing_list=subscription.mailing_list_id)
-        .owners()
-        .exclude(pk=subscription.pk)
-    )
-    steps_down = subscription.role == Role.OWNER and role != Role.OWNER
-    if steps_down and not others:
-        raise LastOwner("Make somebody else an owner first.", code="last_owner")
+    lock(subscription.mailing_list_id)
+    if role != Role.OWNER and is_last_owner(subscription):
+        raise LastOwner(OTHER_OWNER, code="last_owner")
     subscription.role = Role(role)
     subscription.save(update_fields=["role"])
     log.info("role subscription=%s role=%s", subscription.pk, role)

@@ -15,7 +15,7 @@ from django.utils import timezone
 from lists import notices
 from lists.models import MailingList, Request
 from lists.subscriptions import addresses, commands, limits
-from lists.subscriptions.actions import find, join, leave, person_of
+from lists.subscriptions.actions import find, join, leave_anyway, person_of
 from lists.subscriptions.addresses import BadAddress, PersonAddress
 from lists.subscriptions.commands import Word
 from smtpd import tokens
@@ -99,7 +99,7 @@ def confirm(request: Request) -> bool:
 def _leave_confirmed(mlist: MailingList, person: PersonAddress) -> None:
     subscription = find(mlist, person)
     if subscription:
-        leave(subscription)
+        leave_anyway(subscription)
         notices.goodbye(mlist, person.address)
 
 

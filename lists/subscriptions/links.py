@@ -35,9 +35,14 @@ def unsubscribe(request: HttpRequest, token: str) -> HttpResponse:
         .select_related("subscriber", "mailing_list__address__domain")
         .first()
     )
+    is_last = subscription is not None and actions.is_last_owner(subscription)
     if request.method == "POST":
         actions.unsubscribe(token)
-    context = {"subscription": subscription, "is_done": request.method == "POST"}
+    context = {
+        "subscription": subscription,
+        "is_done": request.method == "POST",
+        "is_last_owner": is_last,
+    }
     return render(request, "lists/subscriptions/unsubscribe.html", context)
 
 

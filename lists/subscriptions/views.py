@@ -106,8 +106,13 @@ def resume(request: HttpRequest, pk: int) -> HttpResponse:
 def leave(request: HttpRequest, pk: int) -> HttpResponse:
     subscription = _own(request, pk)
     if request.method != "POST":
-        context = {"subscription": subscription}
+        is_last = actions.is_last_owner(subscription)
+        context = {"subscription": subscription, "is_last_owner": is_last}
         return render(request, "lists/subscriptions/leave.html", context)
-    actions.leave(subscription)
+    try:
+        actions.leave(subscription)
+    except ValidationError as error:
+        messages.error(request, " ".join(error.messages))
+        return redirect("lists:subscriptions-leave", pk)
     messages.success(request, f"You have left {subscription.mailing_list}.")
     return redirect("lists:subscriptions-mine")

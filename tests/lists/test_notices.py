@@ -58,6 +58,7 @@ def write_all(post: Post) -> None:
     notices.post_rejected(post, "Please read the rules & <come back>.")
     notices.post_held(post)
     notices.owner_suspended_report(member, "hard", "550 5.1.1", "no such user")
+    notices.owner_left(member)
     olga: Any = post.mailing_list.address.domain.admins.create(email=OLGA)
     job = MemberImport(mailing_list=mlist, by=olga, total=3, added=2)
     notices.import_done(job)

@@ -14,6 +14,7 @@ from django.db import connection
 from lists.bounces.actions import take_report
 from lists.models import Bounce, Request, Subscription
 from lists.subscriptions import limits
+from lists.subscriptions.actions import LastOwner, leave
 from lists.subscriptions.asking import ask_to_join, confirm
 from tests.lists.bounces.ledger import make_delivery
 from tests.lists.bounces.mails import UNKNOWN_USER
@@ -60,3 +61,21 @@ def test_a_report_that_comes_at_once_by_several_ways_counts_once() -> None:
     at_once(lambda number: take_report(delivery.pk, *mails[number]))
     assert Bounce.objects.count() == 1
     assert Subscription.objects.get().bounce_score == 2
+
+
+def test_owners_who_leave_at_once_leave_one_behind() -> None:
+    mlist = make_list()
+    rows = [
+        subscribe(mlist, f"o{number}@people.test", role=Subscription.Role.OWNER)
+        for number in range(THREADS)
+    ]
+
+    def go(number: int) -> bool:
+        try:
+            leave(rows[number])
+        except LastOwner:
+            return False
+        return True
+
+    assert at_once(go).count(False) == 1
+    assert Subscription.objects.owners().count() == 1

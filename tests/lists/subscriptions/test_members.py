@@ -14,6 +14,7 @@ from lists.models import Subscriber, Subscription
 from lists.subscriptions.actions import (
     LastOwner,
     join,
+    leave,
     link_user,
     pause,
     resume,
@@ -126,3 +127,29 @@ def test_signing_in_claims_only_verified_addresses() -> None:
 def test_an_account_made_by_an_operator_has_its_address() -> None:
     subscribe(make_list(), OLGA)
     assert link_user(User.objects.create_user(OLGA)) == 1
+
+
+def test_the_last_owner_does_not_leave_silently() -> None:
+    mlist = make_list()
+    olga = subscribe(mlist, OLGA, role=Subscription.Role.OWNER)
+    sam = subscribe(mlist, SAM, role=Subscription.Role.MODERATOR)
+    with pytest.raises(LastOwner, match="Make somebody else an owner first"):
+        leave(olga)
+    leave(sam)
+    subscribe(mlist, NICK, role=Subscription.Role.OWNER)
+    leave(olga)
+    assert Subscription.objects.get().subscriber.folded == NICK
+
+
+def test_one_click_of_the_last_owner_hands_the_list_over() -> None:
+    mlist = make_list()
+    mlist.address.domain.admins.add(User.objects.create_user("ada@people.test"))
+    for address in (OLGA, NICK):
+        subscribe(mlist, address, role=Subscription.Role.OWNER)
+    for row in Subscription.objects.order_by("pk"):
+        assert unsubscribe(tokens.make(Purpose.UNSUBSCRIBE, row.pk))
+    assert not Subscription.objects.exists()
+    [told] = mail.outbox
+    assert told.to == ["ada@people.test"]
+    assert NICK in told.body
+    assert "owner" in told.subject

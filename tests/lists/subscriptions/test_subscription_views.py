@@ -9,7 +9,7 @@ from lists.models import Request, Subscription
 from lists.subscriptions.asking import ask_to_join
 from smtpd import tokens
 from smtpd.tokens import Purpose
-from tests.lists.posts import NICK, SAM
+from tests.lists.posts import NICK, OLGA, SAM
 from tests.lists.site import Site, make_site
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("own_mail")]
@@ -203,3 +203,13 @@ def test_somebody_elses_subscription_does_not_exist(site: Site, verb: str) -> No
 def test_a_get_changes_no_subscription(site: Site, verb: str) -> None:
     path = f"/subscriptions/{site.number(SAM)}/{verb}/"
     assert site.as_("sam").get(path).status_code == 405
+
+
+def test_the_only_owner_is_told_what_to_do_instead_of_leaving(site: Site) -> None:
+    olga, path = site.as_("olga"), f"/subscriptions/{site.number(OLGA)}/leave/"
+    page = olga.get(path).content.decode()
+    assert "needs an owner" in page
+    assert f"{site.url}members/" in page
+    answer = olga.post(path, follow=True).content.decode()
+    assert "only owner" in answer
+    assert site.number(OLGA)
