@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
 
 from lists.models import MailingList, Post, Subscriber, Subscription
@@ -123,6 +125,22 @@ def test_the_button_pressed_twice_sends_once(site: Site) -> None:
     assert second.redirect_chain == [(first["Location"], 302)]
     assert "not sent twice" in said(second)
     assert Message.objects.count() == site.mlist.posts.count() == 1
+
+
+def test_a_double_click_sends_once(site: Site) -> None:
+    browsers = [site.as_("sam") for _ in range(4)]
+    form = fill(browsers[0], f"{site.url}write/")
+
+    def press(browser: Client) -> str:
+        try:
+            return str(browser.post(f"{site.url}write/", form)["Location"])
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(len(browsers)) as pool:
+        answers = set(pool.map(press, browsers))
+    post = site.mlist.posts.get()
+    assert answers == {f"{site.url}posts/{post.pk}/"}
 
 
 def test_back_and_other_words_asks_before_it_sends_a_second(site: Site) -> None:
