@@ -7,8 +7,10 @@ rest are warnings of `manage.py check --deploy`.
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from collections.abc import Iterable
+from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -21,12 +23,15 @@ from kombu.exceptions import KombuError
 
 from project import binds
 from smtpd.correction import Correction
+from smtpd.listener.arrival import is_within, networks
 
 TAG = "folkmoot"
 # What a listener must know before it promises anything; see its command.
 DURABILITY = "durability"
 # A mail server in front on the same machine may come by a unix socket.
 _FOR_A_FRONT = ("LMTP_BIND", "LOOKUP_BIND")
+# Labels with a dot between them.
+_ZONE = re.compile(r"(?:[A-Za-z0-9_-]{1,63}\.)+[A-Za-z0-9-]{2,63}")
 _LOCAL = {"localhost", "127.0.0.1", "::1", None}
 
 
@@ -58,10 +63,7 @@ def check_binds(**_: Any) -> Iterable[checks.CheckMessage]:
 def check_relay(**_: Any) -> Iterable[checks.CheckMessage]:
     """RELAY is a form that works, and RELAY_TLS one of its four."""
     if settings.RELAY == "mx":
-        yield checks.Error(
-            "RELAY: delivery by MX is not there yet; name a smarthost as host:port.",
-            id="folkmoot.E002",
-        )
+        yield from _check_direct()
     elif settings.RELAY != "mailbox":
         try:
             host, port = binds.split(settings.RELAY)
@@ -69,7 +71,7 @@ def check_relay(**_: Any) -> Iterable[checks.CheckMessage]:
             host, port = "", 0
         if not host or not port:
             yield checks.Error(
-                f"RELAY: {settings.RELAY!r} is neither mailbox nor host:port.",
+                f"RELAY: {settings.RELAY!r} is neither mailbox, mx nor host:port.",
                 id="folkmoot.E002",
             )
     if settings.RELAY_TLS not in {"none", "opportunistic", "starttls", "implicit"}:
@@ -103,6 +105,50 @@ def check_submission(**_: Any) -> Iterable[checks.CheckMessage]:
         yield checks.Error(
             "SUBMISSION_DAILY_RECIPIENTS: less than none; 0 is no limit.",
             id="folkmoot.E013",
+        )
+
+
+def _check_direct() -> Iterable[checks.CheckMessage]:
+    """A DNS server by its address, and TLS with whoever is there."""
+    try:
+        if settings.DNS_SERVER:
+            ip_address(binds.split(settings.DNS_SERVER)[0])
+    except ValueError:
+        yield checks.Error(
+            f"DNS_SERVER: {settings.DNS_SERVER!r} is not address:port.",
+            id="folkmoot.E014",
+        )
+    if settings.RELAY_TLS in {"starttls", "implicit"}:
+        yield checks.Error(
+            f"RELAY_TLS: {settings.RELAY_TLS} needs a smarthost; with RELAY=mx it is"
+            " opportunistic or none.",
+            id="folkmoot.E003",
+        )
+
+
+def check_strangers(**_: Any) -> Iterable[checks.CheckMessage]:
+    """What is asked of a client before it may say anything."""
+    try:
+        trusted = networks(settings.PROXY_FROM)
+    except ValueError as error:
+        trusted = ()
+        yield checks.Error(f"PROXY_FROM: {error}.", id="folkmoot.E015")
+    if any(is_within(address, trusted) for address in ("127.0.0.1", "::1")):
+        yield checks.Error(
+            "PROXY_FROM: from 127.0.0.1 and ::1 comes mail of our own, without a"
+            " proxy; give a proxy on this machine an address like 127.0.0.2 to come"
+            " from.",
+            id="folkmoot.E015",
+        )
+    for zone in settings.DNSBL:
+        if not _ZONE.fullmatch(zone):
+            yield checks.Error(
+                f"DNSBL: {zone!r} is not the name of a zone.", id="folkmoot.E016"
+            )
+    if not 0 <= settings.GREETING_PAUSE <= 10:
+        yield checks.Error(
+            f"GREETING_PAUSE: {settings.GREETING_PAUSE} is not from 0 to 10 seconds.",
+            id="folkmoot.E016",
         )
 
 
@@ -256,6 +302,7 @@ def register() -> None:
         check_relay,
         check_moved,
         check_submission,
+        check_strangers,
         check_tls,
         check_data,
     ):

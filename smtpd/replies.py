@@ -106,6 +106,7 @@ TOO_MANY_RECIPIENTS = Reply(452, "4.5.3", "Too many recipients")
 # RFC 5321 3.1: refused by policy, all that is left is QUIT.
 NOT_WELCOME = Reply(554, "5.7.1", "We take no mail from your address. {why}")
 UNWELCOME = Reply(503, "5.5.1", "You were refused; only QUIT is left")
+EARLY_TALKER = Reply(554, "5.5.0", "You spoke before our greeting (RFC 5321 4.3.1)")
 
 # --- AUTH (RFC 4954) ----------------------------------------------------------
 AUTH_GO_ON = Reply(334, "", "")

@@ -18,7 +18,9 @@ from typing import TYPE_CHECKING, Any
 from aiosmtpd.smtp import SMTP, TLSSetupException
 
 from smtpd import replies
+from smtpd.listener.arrival import announced, is_stranger, is_within, speaks_first
 from smtpd.listener.policies import Policy
+from smtpd.listener.proxy import BadHeader
 from smtpd.listener.requests import (
     Account,
     Action,
@@ -30,6 +32,7 @@ from smtpd.listener.requests import (
     Expand,
     Forget,
     Keep,
+    Kind,
     More,
     Pause,
     Phase,
@@ -72,13 +75,8 @@ class Connection(SMTP):
         self.service = service
         self.policy = service.policy
         self.peer = ""
-        self.machine = Session(
-            hostname=listener.hostname,
-            limits=listener.limits,
-            kind=service.kind,
-            has_certificate=listener.tls_context is not None,
-            client=Client(is_secure=service.is_tls),
-        )
+        self._is_proxied = False
+        self.machine = self._session()
         self._spool: Spool | None = None
         # The timer of the read that is going on, and what it waits for.
         self._timer: asyncio.Timeout | None = None
@@ -101,6 +99,16 @@ class Connection(SMTP):
             Close: self._close,
         }
 
+    def _session(self, refusal: Reply | None = None) -> Session:
+        return Session(
+            hostname=self.listener.hostname,
+            limits=self.limits,
+            kind=self.service.kind,
+            has_certificate=self.listener.tls_context is not None,
+            client=Client(peer=self.peer, is_secure=self.service.is_tls),
+            refusal=refusal,
+        )
+
     # --- what aiosmtpd does otherwise ----------------------------------------
 
     async def push(self, status: str | bytes) -> None:
@@ -108,6 +116,17 @@ class Connection(SMTP):
 
     def _timeout_cb(self) -> None:
         """Do nothing: _read has the timers."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Read nothing yet where the first octets are not the session's."""
+        is_new = self.transport is None
+        super().connection_made(transport)
+        if is_new:
+            self.peer = _peer(transport.get_extra_info("peername"))
+            self._is_proxied = is_within(self.peer, self.service.trusts)
+            if self._is_proxied or self.service.is_tls:
+                assert isinstance(transport, asyncio.Transport)
+                transport.pause_reading()
 
     def eof_received(self) -> bool:
         """Let what came before a half-close be answered (no cancelling)."""
@@ -125,12 +144,15 @@ class Connection(SMTP):
 
     async def _handle_client(self) -> None:
         """Serve the client from the greeting to the end."""
-        self.peer = _peer(self._writer.get_extra_info("peername"))
+        if not await self._is_announced():
+            self._writer.close()
+            return
         self.machine.state.client.peer = self.peer
         refusal = self.listener.enter(self)
         if refusal is not None:
             log.warning("connection refused peer=%s reply=%s", self.peer, refusal)
-            self._writer.write(bytes(refusal))
+            if not self.service.is_tls:
+                self._writer.write(bytes(refusal))
             self._writer.close()
             return
         try:
@@ -140,10 +162,51 @@ class Connection(SMTP):
             await self._forget()
             self._hang_up()
 
+    async def _is_announced(self) -> bool:
+        """Have a trusted proxy say whom it brings; without that it is nobody."""
+        if not self._is_proxied:
+            return True
+        assert isinstance(self.transport, asyncio.Transport)
+        try:
+            client = await announced(self.transport, self.limits.proxy_seconds)
+        except (OSError, TimeoutError, BadHeader) as error:
+            log.warning("proxy not understood peer=%s error=%r", self.peer, error)
+            return False
+        self.peer = client or self.peer
+        if not self.service.is_tls:
+            self.transport.resume_reading()
+        return True
+
+    async def _arrive(self) -> bool:
+        """All there is to do before the greeting; whether to go on to it."""
+        if self.service.is_tls:
+            raw = self.transport
+            assert isinstance(raw, asyncio.Transport)
+            # Once the octets go to the handshake, which begins first.
+            self.loop.call_soon(raw.resume_reading)
+            await self._shake_hands()
+        if self.service.kind is not Kind.SMTP or not is_stranger(self.peer):
+            return True
+        lists, limits = self.listener.blocklists, self.limits
+        zone, is_early = await asyncio.gather(
+            lists.listing(self.peer) if lists else _nowhere(),
+            speaks_first(self._reader, limits.greeting_pause),
+        )
+        if zone:
+            why = f"{self.peer} is listed at {zone}"
+            self.machine = self._session(replies.NOT_WELCOME.fill(why=why))
+            log.warning("client refused peer=%s zone=%s", self.peer, zone)
+        if is_early:
+            log.warning("client refused peer=%s reason=early", self.peer)
+            self._writer.write(bytes(replies.EARLY_TALKER))
+            return await self._close(Close())
+        return True
+
     async def _serve(self) -> None:
         try:
-            while await self._step():
-                pass
+            is_on = await self._arrive()
+            while is_on:
+                is_on = await self._step()
         except (ConnectionError, TimeoutError, TLSSetupException) as error:
             log.info("connection lost peer=%s error=%r", self.peer, error)
         except Exception as error:  # noqa: BLE001 - a bug here must not be a 5xx
@@ -317,10 +380,16 @@ class Connection(SMTP):
         return True
 
     async def _start_tls(self, request: StartTLS) -> bool:
-        async with asyncio.timeout(self.limits.handshake_seconds):
-            await self.smtp_STARTTLS("")
+        await self._shake_hands()
         self.machine.tls_started()
         return True
+
+    async def _shake_hands(self) -> None:
+        try:
+            async with asyncio.timeout(self.limits.handshake_seconds) as self._timer:
+                await self.smtp_STARTTLS("")
+        finally:
+            self._timer = None
 
     async def _close(self, request: Close) -> bool:
         """Wait a little: unread octets would reset what we said last."""
@@ -354,6 +423,10 @@ def _take(
     finally:
         spool.close()
     return policy.take(transaction, raw)
+
+
+async def _nowhere() -> str:
+    return ""
 
 
 def _peer(name: object) -> str:

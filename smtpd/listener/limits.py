@@ -39,6 +39,10 @@ class Limits:
     # ...and be there by then, whatever its size.
     content_seconds: float = 3600
     handshake_seconds: float = 30
+    # For a trusted proxy to say whom it brings.
+    proxy_seconds: float = 5
+    # How long another machine has to be silent before we greet it.
+    greeting_pause: float = 0.0
     # For the client to read our replies.
     write_seconds: float = 60
     # For messages on their way when we are told to stop.
@@ -47,7 +51,7 @@ class Limits:
     connections: int = 1000
     # Of one IPv4 address or IPv6 /64; this machine itself is not counted.
     connections_of_peer: int = 50
-    # Database work at the same time; the pool of connections has 10.
+    # Database work at the same time, each with a connection of its own.
     threads: int = 8
     # Content beyond this goes to a file until it is stored...
     spool_memory: int = 262_144

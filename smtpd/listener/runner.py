@@ -9,11 +9,15 @@ import signal
 import socket
 import ssl
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
+from dns.asyncresolver import Resolver
+
 from smtpd.listener import sockets
+from smtpd.listener.arrival import Network
+from smtpd.listener.blocklists import Blocklists
 from smtpd.listener.limits import Limits
 from smtpd.listener.policies import CatchAll, Site
 from smtpd.listener.requests import Kind
@@ -49,6 +53,11 @@ class Options:
     submission: str = ""
     # ...and TLS from the first octet.
     submissions: str = ""
+    # Networks of proxies in front of the three TCP ports for mail.
+    trusts: tuple[Network, ...] = ()
+    # Zones that list whom no mail is wanted from, and who is asked for them.
+    blocklists: tuple[str, ...] = ()
+    resolver: Callable[[], Resolver] = Resolver
     # Unix socket of the mailbox that catches all, None for none.
     mailbox: Path | None = None
     tls_cert: str = ""
@@ -71,6 +80,7 @@ async def run(options: Options, ready: Callable[[list[str]], None]) -> None:
         limits=options.limits,
         folder=options.spool,
         tls_context=_tls_context(options),
+        blocklists=_blocklists(options),
     )
     oracle = Oracle(
         listener.threads, transport=transport(options.lmtp, options.hostname)
@@ -91,8 +101,7 @@ async def run(options: Options, ready: Callable[[list[str]], None]) -> None:
     log.info("stopping")
     for task in waiting:
         task.cancel()
-    await oracle.stop()
-    await listener.stop()
+    await asyncio.gather(oracle.stop(), listener.stop())
 
 
 def _doors(
@@ -109,10 +118,11 @@ def _doors(
 def _services(options: Options) -> list[tuple[str, Service]]:
     """Each door for mail that is open, and what is behind it."""
     mailbox = str(options.mailbox.absolute()) if options.mailbox else ""
+    people = Service(Submission(), Kind.SUBMISSION, trusts=options.trusts)
     doors = [
-        (options.bind, Service(Site())),
-        (options.submission, Service(Submission(), Kind.SUBMISSION)),
-        (options.submissions, Service(Submission(), Kind.SUBMISSION, is_tls=True)),
+        (options.bind, Service(Site(), trusts=options.trusts)),
+        (options.submission, people),
+        (options.submissions, replace(people, is_tls=True)),
         (options.lmtp, Service(Site(answers_each=True), Kind.LMTP)),
         (mailbox, Service(CatchAll(), Kind.MAILBOX)),
     ]
@@ -142,6 +152,12 @@ async def _take_over(owned: sockets.OwnedSocket, listen: Listen, waits: bool) ->
         if sock := owned.bind():
             await listen(sock)
             return
+
+
+def _blocklists(options: Options) -> Blocklists | None:
+    if not options.blocklists:
+        return None
+    return Blocklists(options.blocklists, options.resolver())
 
 
 def _tls_context(options: Options) -> ssl.SSLContext | None:

@@ -10,6 +10,7 @@ import socket
 import ssl
 from pathlib import Path
 
+from smtpd.listener.blocklists import Blocklists
 from smtpd.listener.connection import Connection
 from smtpd.listener.gate import Gate
 from smtpd.listener.limits import Limits
@@ -32,12 +33,14 @@ class Listener:
         limits: Limits,
         folder: Path,
         tls_context: ssl.SSLContext | None = None,
+        blocklists: Blocklists | None = None,
     ) -> None:
         self.hostname = hostname
         self.limits = limits
         # Where content is spooled; it must exist.
         self.folder = folder
         self.tls_context = tls_context
+        self.blocklists = blocklists
         self.threads = Threads(limits.threads)
         self.is_stopping = False
         # When the last content must have come in.
@@ -58,21 +61,9 @@ class Listener:
 
         if service.is_tls and self.tls_context is None:
             raise ValueError("a port with TLS from the start needs TLS_CERT")
-        tls = self.tls_context if service.is_tls else None
-        seconds = self.limits.handshake_seconds if tls else None
-        if sock.family == socket.AF_UNIX:
-            server = await loop.create_unix_server(
-                connection, sock=sock, backlog=BACKLOG
-            )
-        else:
-            server = await loop.create_server(
-                connection,
-                sock=sock,
-                backlog=BACKLOG,
-                ssl=tls,
-                ssl_handshake_timeout=seconds,
-            )
-        self._servers.append(server)
+        is_unix = sock.family == socket.AF_UNIX
+        create = loop.create_unix_server if is_unix else loop.create_server
+        self._servers.append(await create(connection, sock=sock, backlog=BACKLOG))
 
     def enter(self, connection: Connection) -> Reply | None:
         """Let a connection in, or say why not."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from smtpd.listener.arrival import Network
 from smtpd.listener.policies import Policy
 from smtpd.listener.requests import Kind
 
@@ -16,3 +17,5 @@ class Service:
     kind: Kind = Kind.SMTP
     # The client shakes hands before the greeting (RFC 8314 3.3).
     is_tls: bool = False
+    # Proxies there must say whom they bring, and are believed.
+    trusts: tuple[Network, ...] = ()

@@ -59,7 +59,7 @@ def test_malformed_relay_is_an_error(settings: Settings, relay: str) -> None:
     assert found(checks.check_relay) == ["folkmoot.E002"]
 
 
-@pytest.mark.parametrize("relay", ["mailbox", "host:25", "[2001:db8::1]:25"])
+@pytest.mark.parametrize("relay", ["mailbox", "mx", "host:25", "[2001:db8::1]:25"])
 def test_each_form_of_relay_is_right(settings: Settings, relay: str) -> None:
     settings.RELAY = relay
     assert found(checks.check_relay) == []
@@ -71,6 +71,18 @@ def test_an_unknown_policy_for_moved_addresses_is_an_error(
     assert found(checks.check_moved) == []
     settings.MOVED_POLICY = "bounce"
     assert found(checks.check_moved) == ["folkmoot.E012"]
+
+
+@pytest.mark.parametrize("server", ["dns.test:53", "127.0.0.1", "::1:53"])
+def test_dns_server_is_an_address_and_a_port(settings: Settings, server: str) -> None:
+    settings.RELAY, settings.DNS_SERVER = "mx", server
+    assert found(checks.check_relay) == ["folkmoot.E014"]
+
+
+@pytest.mark.parametrize("tls", ["starttls", "implicit"])
+def test_strangers_cannot_be_held_to_tls(settings: Settings, tls: str) -> None:
+    settings.RELAY, settings.RELAY_TLS = "mx", tls
+    assert found(checks.check_relay) == ["folkmoot.E003"]
 
 
 def test_unknown_relay_tls_is_an_error(settings: Settings) -> None:
@@ -154,3 +166,30 @@ def test_local_site_is_not_told_about_https(settings: Settings) -> None:
     assert checks.is_local()
     settings.BASE_URL = "http://lists.example.org"
     assert not checks.is_local()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PROXY_FROM", "10.0.0.1/8"),
+        ("PROXY_FROM", "proxy.example.org"),
+        ("PROXY_FROM", "10.0.0.1, 127.0.0.0/8"),
+        ("DNSBL", ["zen"]),
+        ("DNSBL", ["zen.example.org", "http://bl.example.org"]),
+        ("GREETING_PAUSE", -1),
+        ("GREETING_PAUSE", 60),
+    ],
+)
+def test_what_strangers_are_asked_must_make_sense(
+    settings: Settings, name: str, value: object
+) -> None:
+    assert found(checks.check_strangers) == []
+    setattr(settings, name, value)
+    (number,) = found(checks.check_strangers)
+    assert number in {"folkmoot.E015", "folkmoot.E016"}
+
+
+def test_a_proxy_on_this_machine_has_an_address_of_its_own(settings: Settings) -> None:
+    settings.PROXY_FROM = "127.0.0.2, 2001:db8::/32"
+    settings.DNSBL = ["zen.example.org"]
+    assert found(checks.check_strangers) == []

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from smtpd.listener.blocklists import Blocklists
 from smtpd.listener.limits import Limits
 from smtpd.listener.policies import Policy
 from smtpd.listener.server import Listener
@@ -35,11 +36,13 @@ class Running:
         *,
         limits: Limits | None = None,
         tls_context: ssl.SSLContext | None = None,
+        blocklists: Blocklists | None = None,
     ) -> None:
         self.service = policy if isinstance(policy, Service) else Service(policy)
         self.folder = folder
         self.limits = limits or Limits(grace_seconds=5)
         self.tls_context = tls_context
+        self.blocklists = blocklists
         self.port = 0
         # What went wrong behind the clients' backs: nothing ever should.
         self.faults: list[dict[str, Any]] = []
@@ -58,6 +61,7 @@ class Running:
             limits=self.limits,
             folder=self.folder,
             tls_context=self.tls_context,
+            blocklists=self.blocklists,
         )
         (sock,) = tcp("127.0.0.1:0")
         self.port = sock.getsockname()[1]
@@ -95,8 +99,11 @@ def listening(
     *,
     limits: Limits | None = None,
     tls_context: ssl.SSLContext | None = None,
+    blocklists: Blocklists | None = None,
 ) -> Iterator[Running]:
-    running = Running(policy, folder, limits=limits, tls_context=tls_context)
+    running = Running(
+        policy, folder, limits=limits, tls_context=tls_context, blocklists=blocklists
+    )
     running.start()
     try:
         yield running
@@ -164,6 +171,13 @@ class Client:
         """Whether the server says nothing for so long."""
         readable, _, _ = select.select([self.sock], [], [], seconds)
         return not readable
+
+    def is_hung_up(self) -> bool:
+        """Whether the server closes, or cuts us off, without a word."""
+        try:
+            return self.sock.recv(1) == b""
+        except ConnectionResetError:
+            return True
 
     def half_close(self) -> None:
         self.sock.shutdown(socket.SHUT_WR)

@@ -7,8 +7,11 @@ import logging
 from typing import Any
 
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError
 
+from smtpd import nameserver
+from smtpd.listener.arrival import networks
 from smtpd.listener.limits import Limits
 from smtpd.listener.runner import Options, run
 
@@ -33,11 +36,17 @@ class Command(BaseCommand):
             mailbox=settings.FOLKMOOT_DATA / "mailbox.sock" if keeps else None,
             tls_cert=settings.TLS_CERT,
             tls_key=settings.TLS_KEY,
-            limits=Limits(message_size=settings.MAX_MESSAGE_SIZE),
+            trusts=networks(settings.PROXY_FROM),
+            blocklists=tuple(settings.DNSBL),
+            resolver=nameserver.resolver,
+            limits=Limits(
+                message_size=settings.MAX_MESSAGE_SIZE,
+                greeting_pause=settings.GREETING_PAUSE,
+            ),
         )
         try:
             asyncio.run(run(wanted, self.say_ready))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, ImproperlyConfigured) as error:
             raise CommandError(f"smtpd cannot start: {error}") from error
 
     def say_ready(self, names: list[str]) -> None:
