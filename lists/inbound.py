@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from lists import lookup
 from lists.access import owner_addresses_of
@@ -25,6 +26,7 @@ from smtpd.models import Address, Domain, Message
 from smtpd.replies import Reply
 from smtpd.reports import actions as reports
 from smtpd.routing import Route
+from smtpd.statements import Prepared
 from smtpd.tokens import Purpose
 from smtpd.verdict import ACCEPT, Outcome, Verdict
 
@@ -100,7 +102,8 @@ def addresses_of(mailbox: str) -> Iterable[str]:
 def judge(route: Route, facts: Facts) -> Verdict:
     """Ask the flow the mail belongs to."""
     if route.kind == POST:
-        return posting.judge(_mlist(route), facts)
+        mlist = _mlist(route)
+        return replace(posting.judge(mlist, facts), about=mlist)
     if route.kind == OWNER:
         return _judge_for_owners(_mlist(route), facts)
     if route.kind not in (BOUNCE, UNSUBSCRIBE) and commands.is_automatic(facts):
@@ -127,7 +130,9 @@ def take(route: Route, message: Message, facts: Facts, verdict: Verdict) -> None
         return
     reports.delivered(message, route)
     if route.kind == POST:
-        posting.take(_mlist(route), message, facts, verdict)
+        found = verdict.about
+        mlist = found if isinstance(found, MailingList) else _mlist(route)
+        posting.take(mlist, message, facts, verdict)
     elif route.kind in (BOUNCE, CONFIRM, UNSUBSCRIBE):
         _take_signed(route, message, facts)
     else:
@@ -153,8 +158,16 @@ def failed(delivery_ids: Sequence[int]) -> None:
     record_failures(delivery_ids)
 
 
+_LIST = Prepared(
+    lambda address: MailingList.objects.filter(address_id=address).order_by(),
+    int,
+    related=("address", "address__domain"),
+)
+
+
 def _mlist(route: Route) -> MailingList:
     """The list of a route to an address; gone since RCPT is our trouble: 451."""
-    return MailingList.objects.select_related("address__domain").get(
-        address_id=route.target
-    )
+    mlist = _LIST.first(route.target)
+    if mlist is None:
+        raise MailingList.DoesNotExist
+    return mlist

@@ -20,8 +20,8 @@ __all__ = ["fan_out", "forget_questions", "run_import", "sweep"]
 @shared_task
 def sweep() -> None:
     """Find what a lost nudge or a worker that died left behind."""
-    for post_id in delivery.left_behind():
-        nudge(fan_out, post_id)
+    if delivery.is_left_behind():
+        nudge(fan_out)
     for import_id in imports.left_behind():
         nudge(run_import, import_id)
     failures = delivery.failures_left_behind()

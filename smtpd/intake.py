@@ -25,10 +25,11 @@ from smtpd.dsn import NO_WISH, Wish
 from smtpd.events import add_event
 from smtpd.facts import Facts
 from smtpd.fields import TooMany
-from smtpd.models import Event, Message
+from smtpd.models import Message
 from smtpd.models.message import make_key
 from smtpd.replies import Reply
 from smtpd.routing import Route
+from smtpd.statements import insert
 from smtpd.verdict import Outcome, Verdict
 
 log = logging.getLogger(__name__)
@@ -185,8 +186,8 @@ def _store(
     envelope: Envelope, raw: bytes, facts: Facts, judged: Sequence[Judged]
 ) -> Message:
     message = _message(envelope, raw, facts)
-    message.save(force_insert=True)
-    Event.objects.create(message=message, kind="received", text=_received(envelope))
+    insert(message)
+    add_event(message, "received", _received(envelope))
     for row in judged:
         _take(row, message, facts)
     transaction.on_commit(

@@ -25,6 +25,7 @@ from smtpd.facts import Facts
 from smtpd.models import Address, Domain, Message
 from smtpd.paths import Path
 from smtpd.replies import Reply
+from smtpd.statements import Prepared
 from smtpd.verdict import Verdict
 
 TAG = "+"
@@ -171,7 +172,7 @@ class _Search:
         """A bare <postmaster> is the postmaster of our first domain (4.5.1)."""
         if not self.path.domain:
             return Domain.objects.order_by("id").first()
-        return Domain.objects.filter(name=self.path.domain).first()
+        return _DOMAIN.first(self.path.domain)
 
     def _signed(self, domain: Domain) -> Route | Reply | None:
         if TAG not in self.local_part:
@@ -235,10 +236,16 @@ def _names(local_part: str) -> list[str]:
     return names
 
 
+_DOMAIN = Prepared(lambda name: Domain.objects.filter(name=name), str)
+_ADDRESSES = Prepared(
+    lambda domain, names: Address.objects.filter(domain=domain, local_part__in=names),
+    int,
+    set,
+)
+
+
 def _rows(names: Sequence[str], domain: Domain) -> dict[str, Address]:
-    found = Address.objects.filter(
-        domain=domain, local_part__in=[name for name in names if name]
-    )
+    found = _ADDRESSES(domain.pk, [name for name in names if name])
     rows = {row.local_part: row for row in found}
     for row in rows.values():
         row.domain = domain

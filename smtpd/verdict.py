@@ -26,6 +26,8 @@ class Verdict:
     outcome: Outcome
     reasons: tuple[str, ...] = ()
     reply: Reply | None = None
+    # What the door read to judge; it gets it back to take the message.
+    about: object = None
 
 
 ACCEPT = Verdict(Outcome.ACCEPT)

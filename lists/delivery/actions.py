@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from django.conf import settings
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 DELIVERED_TO = "Delivered-To"
 # A nudge is not late before this.
 PATIENCE = timedelta(seconds=3)
+# After so many others get a turn.
+POSTS_AT_ONCE = 200
 # How far back the sweep looks for failures.
 MEMORY = timedelta(days=1)
 
@@ -78,6 +80,33 @@ def style_of(mlist: MailingList) -> Style:
     )
 
 
+def fan_out_waiting() -> bool:
+    """Do so for the posts that wait, the oldest first; return whether some are left.
+
+    A post that another process has in its hands is passed over, and so is one
+    that cannot be compiled: it waits, and the log says why.
+    """
+    failed: list[int] = []
+    for _ in range(POSTS_AT_ONCE):
+        with transaction.atomic():
+            post_id = _next(failed)
+            if post_id is None:
+                return False
+            try:
+                fan_out(post_id)
+            except (ValueError, LookupError, TypeError):
+                log.exception("post=%s fan-out=failed", post_id)
+                failed.append(post_id)
+    return True
+
+
+def _next(failed: list[int]) -> int | None:
+    waiting = Post.objects.to_fan_out().exclude(pk__in=failed).order_by("created_at")
+    if connection.features.has_select_for_update_skip_locked:
+        waiting = waiting.select_for_update(skip_locked=True)
+    return waiting.values_list("pk", flat=True).first()
+
+
 @transaction.atomic
 def fan_out(post_id: int) -> int:
     """Freeze the recipients of an accepted post; return how many they are.
@@ -106,12 +135,11 @@ def fan_out(post_id: int) -> int:
     return count
 
 
-def left_behind() -> list[int]:
-    """Accepted posts whose nudge was lost."""
+def is_left_behind() -> bool:
+    """Whether a post was accepted whose nudge was lost."""
     late = timezone.now() - PATIENCE
     # An approved post is older than its approval: the index is on created_at.
-    posts = Post.objects.to_fan_out().filter(created_at__lte=late)
-    return list(posts.order_by("created_at").values_list("pk", flat=True)[:100])
+    return Post.objects.to_fan_out().filter(created_at__lte=late).exists()
 
 
 def failures_left_behind() -> list[int]:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from celery import shared_task
 
 from lists.delivery import actions
+from smtpd.queue.nudge import nudge
 
 
 @shared_task
-def fan_out(post_id: int) -> None:
-    """Give every subscriber of a post a row in the ledger, once."""
-    actions.fan_out(post_id)
+def fan_out() -> None:
+    """Give every subscriber of the posts that wait a row in the ledger, once."""
+    if actions.fan_out_waiting():
+        nudge(fan_out)

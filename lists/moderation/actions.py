@@ -28,7 +28,7 @@ def approve(post: Post, *, by: AbstractBaseUser | None) -> bool:
     if not _move(post, Post.State.ACCEPTED, by):
         return False
     add_event(post.message, "approved", f"Approved for {_where(post)} by {_who(by)}.")
-    nudge(fan_out, post.pk)
+    nudge(fan_out)
     return True
 
 

@@ -18,6 +18,7 @@ from smtpd.facts import Facts
 from smtpd.models import Message
 from smtpd.paths import BadPath
 from smtpd.queue.nudge import nudge
+from smtpd.statements import Prepared, insert
 from smtpd.verdict import Outcome, Verdict
 
 log = logging.getLogger(__name__)
@@ -29,9 +30,7 @@ def judge(mlist: MailingList, facts: Facts) -> Verdict:
     Two queries: who the author is here, and whether the message is known.
     """
     author = facts.authors[0] if facts.authors else ""
-    is_duplicate = bool(facts.msg_id) and mlist.posts.filter(
-        msg_id=facts.msg_id
-    ).exists()  # fmt: skip
+    is_duplicate = bool(facts.msg_id) and bool(_POSTS.rows(mlist.pk, facts.msg_id))
     policy = Policy(
         address=mlist.posting_address,
         list_id=mlist.list_id,
@@ -52,18 +51,18 @@ def take(mlist: MailingList, message: Message, facts: Facts, verdict: Verdict) -
     author is told nothing: a held message's From may be anybody's.
     """
     is_held = verdict.outcome is Outcome.HOLD
-    post, is_new = Post.objects.get_or_create(
+    fresh = Post(
         mailing_list=mlist,
         msg_id=facts.msg_id or made_msg_id(mlist, message),
-        defaults={
-            "message": message,
-            "state": Post.State.HELD if is_held else Post.State.ACCEPTED,
-            "reasons": list(verdict.reasons),
-            "author": facts.authors[0][:320] if facts.authors else "",
-            "author_name": facts.author_name,
-            "subject": facts.subject,
-        },
+        message=message,
+        state=Post.State.HELD if is_held else Post.State.ACCEPTED,
+        reasons=list(verdict.reasons),
+        author=facts.authors[0][:320] if facts.authors else "",
+        author_name=facts.author_name,
+        subject=facts.subject,
     )
+    is_new = insert(fresh, unless_known=True)
+    post = fresh if is_new else mlist.posts.get(msg_id=fresh.msg_id)
     if not is_new:
         add_event(message, "duplicate", f"{mlist.name} already has this message.")
     elif is_held:
@@ -72,7 +71,7 @@ def take(mlist: MailingList, message: Message, facts: Facts, verdict: Verdict) -
         notices.post_held(post)
     else:
         add_event(message, "accepted", f"Accepted for {mlist.name}.")
-        nudge(fan_out, post.pk)
+        nudge(fan_out)
     log.info(
         "%s post=%s list=%s state=%s new=%s",
         message.key, post.pk, mlist.pk, post.state, is_new,
@@ -94,9 +93,25 @@ def _standing(mlist: MailingList, author: str) -> Standing | None:
         folded = str(paths.mailbox(author)).lower()
     except BadPath:
         return None
-    found = (
+    found = _STANDING.rows(mlist.pk, folded)
+    return Standing(*found[0]) if found else None
+
+
+_POSTS = Prepared(
+    lambda mlist, msg_id: (
+        Post.objects.filter(mailing_list=mlist, msg_id=msg_id)
+        .order_by()
+        .values_list("pk")
+    ),
+    int,
+    str,
+)
+_STANDING = Prepared(
+    lambda mlist, folded: (
         Subscription.objects.filter(mailing_list=mlist, subscriber__folded=folded)
+        .order_by()
         .values_list("role", "posting", "suspended_by")
-        .first()
-    )
-    return Standing(*found) if found else None
+    ),
+    int,
+    str,
+)

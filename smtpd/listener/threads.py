@@ -5,17 +5,21 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
+import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from django.db import (
+    DEFAULT_DB_ALIAS,
     Error,
     InterfaceError,
     OperationalError,
     close_old_connections,
     connections,
 )
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 from smtpd import replies
 from smtpd.replies import Reply
@@ -23,12 +27,18 @@ from smtpd.replies import Reply
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
+# A connection that was used in this time is not asked whether it still works.
+REST_SECONDS = 5.0
+
 
 class Threads:
-    """A bounded pool; fewer threads than the database gives us connections."""
+    """A bounded pool; each thread keeps a connection of its own."""
 
     def __init__(self, size: int) -> None:
         self._pool = ThreadPoolExecutor(size, thread_name_prefix="smtpd")
+        # By thread: its connection, and when it was used last.
+        self._open: dict[int, BaseDatabaseWrapper] = {}
+        self._used_at: dict[int, float] = {}
 
     async def run(self, work: Callable[[], T], *, twice: bool = False) -> T:
         """Run work in a thread; `twice` again when its connection was dead.
@@ -36,25 +46,32 @@ class Threads:
         A caller that is cancelled leaves the work running to its end.
         """
         loop = asyncio.get_running_loop()
-        future = loop.run_in_executor(self._pool, _run, work, twice)
+        future = loop.run_in_executor(self._pool, self._run, work, twice)
         return await asyncio.shield(future)
 
     def close(self) -> None:
         """Wait for what runs and take no more."""
         self._pool.shutdown(wait=True)
+        for wrapper in self._open.values():
+            # Its thread has ended.
+            wrapper.inc_thread_sharing()
+            wrapper.close()
 
-
-def _run(work: Callable[[], T], twice: bool) -> T:
-    close_old_connections()
-    try:
-        return work()
-    except (InterfaceError, OperationalError):
-        if not twice:
-            raise
-        connections.close_all()
-        return work()
-    finally:
-        close_old_connections()
+    def _run(self, work: Callable[[], T], twice: bool) -> T:
+        """Ask whether the connection still works when it rested for a while."""
+        thread = threading.get_ident()
+        if time.monotonic() - self._used_at.get(thread, 0.0) > REST_SECONDS:
+            close_old_connections()
+            self._open[thread] = connections[DEFAULT_DB_ALIAS]
+        try:
+            return work()
+        except (InterfaceError, OperationalError):
+            connections.close_all()
+            if not twice:
+                raise
+            return work()
+        finally:
+            self._used_at[thread] = time.monotonic()
 
 
 def trouble(error: Exception, peer: str) -> Reply:

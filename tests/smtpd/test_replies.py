@@ -13,7 +13,16 @@ from smtpd.replies import Reply
 CONSTANTS = {
     name: value for name, value in vars(replies).items() if isinstance(value, Reply)
 }
-WITHOUT_ENHANCED = {"GREETING", "HELLO", "GO_AHEAD"}
+# RFC 2034 3: the greeting, HELO and EHLO, and what is no final reply.
+WITHOUT_ENHANCED = {
+    "GREETING",
+    "LMTP_GREETING",
+    "HELLO",
+    "GO_AHEAD",
+    "AUTH_GO_ON",
+    "AUTH_NAME",
+    "AUTH_PASSWORD",
+}
 
 
 def test_a_reply_is_one_line() -> None:
@@ -25,7 +34,7 @@ def test_each_line_of_text_is_a_line_of_the_reply() -> None:
     assert bytes(reply) == b"550-5.7.1 No\r\n550 5.7.1 really\r\n"
 
 
-def test_all_but_three_have_an_enhanced_code_of_their_class() -> None:
+def test_all_others_have_an_enhanced_code_of_their_class() -> None:
     for name, reply in CONSTANTS.items():
         if name in WITHOUT_ENHANCED:
             assert reply.enhanced == ""

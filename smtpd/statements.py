@@ -1,0 +1,206 @@
+"""Queries and inserts of the hot path, put into SQL once and run many times.
+
+While a sender waits, the ORM spends more on wording a statement than the
+database on answering it. The words are still the ORM's and the models': only
+the wording is kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import Any, Generic, TypeVar
+
+from django.db import DEFAULT_DB_ALIAS, connection
+from django.db.models import Model, QuerySet
+
+M = TypeVar("M", bound=Model)
+
+
+Value = str | int | Collection[str]
+
+
+class Prepared(Generic[M]):
+    """A query with slots: called with what goes there, it returns the rows.
+
+    `build` gets one value for each of `types`, a list of strings for `set`,
+    and puts it into filters that compare with it as it stands (exact, in).
+    Anything else in the query is fixed when it is used first: no clock, no
+    patterns.
+    """
+
+    def __init__(
+        self,
+        build: Callable[..., QuerySet[M, Any]],
+        *types: type[str] | type[int] | type[set[str]],
+        related: Sequence[str] = (),
+    ) -> None:
+        self._build = build
+        self._types = types
+        # Foreign keys to bring along, `address` before `address__domain`.
+        self._related = related
+        self._worded: dict[tuple[int, ...], _Worded] = {}
+
+    def __call__(self, *values: Value) -> list[M]:
+        """Run it; the rows as models."""
+        return [self._made(row) for row in self.rows(*values)]
+
+    def first(self, *values: Value) -> M | None:
+        """Run it and return the first row, if there is one."""
+        return next(iter(self(*values)), None)
+
+    def rows(self, *values: Value) -> list[tuple[Any, ...]]:
+        """Run it; the rows as tuples, for a query that asks for values."""
+        if any(not isinstance(value, str | int) and not value for value in values):
+            return []
+        filled = [
+            value if isinstance(value, str | int) else _padded(value)
+            for value in values
+        ]
+        worded = self._word(filled)
+        params = [
+            fixed if slot is None else slot.of(filled) for slot, fixed in worded.slots
+        ]
+        with connection.cursor() as cursor:
+            cursor.execute(worded.sql, params)
+            rows: list[tuple[Any, ...]] = cursor.fetchall()
+        return worded.converted(rows)
+
+    def _word(self, values: Sequence[Any]) -> _Worded:
+        sizes = tuple(len(v) if isinstance(v, list) else 0 for v in values)
+        if sizes not in self._worded:
+            self._worded[sizes] = self._compile(sizes)
+        return self._worded[sizes]
+
+    def _compile(self, sizes: Sequence[int]) -> _Worded:
+        slots: dict[Any, _Slot] = {}
+        examples: list[Any] = []
+        for number, (kind, size) in enumerate(zip(self._types, sizes, strict=True)):
+            if kind in (str, int):
+                # A value that nobody else would write.
+                examples.append(f"\1{number}" if kind is str else (1 << 40) + number)
+                slots[examples[-1]] = _Slot(number)
+            else:
+                examples.append([f"\1{number} {at}" for at in range(size)])
+                slots |= {e: _Slot(number, at) for at, e in enumerate(examples[-1])}
+        queryset: Any = self._build(*examples)
+        if not queryset.query.values_select and not queryset.query.annotations:
+            queryset = queryset.values_list(*self._names)
+        compiler = queryset.query.get_compiler(DEFAULT_DB_ALIAS)
+        sql, params = compiler.as_sql()
+        return _Worded(compiler, sql, [(slots.get(p), p) for p in params])
+
+    @cached_property
+    def _shape(self) -> list[tuple[str, type[Model], list[str]]]:
+        """For each model in a row: how it is reached, itself, its columns."""
+        examples: list[Any] = [[] if kind is set else kind() for kind in self._types]
+        model: type[Model] = self._build(*examples).model
+        shape = [("", model, _columns(model))]
+        for path in self._related:
+            found: Any = model
+            for name in path.split("__"):
+                found = found._meta.get_field(name).related_model
+            shape.append((path, found, _columns(found)))
+        return shape
+
+    @property
+    def _names(self) -> list[str]:
+        return [
+            f"{path}__{column}" if path else column
+            for path, _, columns in self._shape
+            for column in columns
+        ]
+
+    def _made(self, row: Sequence[Any]) -> M:
+        made: dict[str, Any] = {}
+        at = 0
+        for path, model, columns in self._shape:
+            values = row[at : at + len(columns)]
+            at += len(columns)
+            made[path] = model.from_db(DEFAULT_DB_ALIAS, columns, values)
+            if path:
+                owner, _, name = path.rpartition("__")
+                setattr(made[owner], name, made[path])
+        found: M = made[""]
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Slot:
+    """Which value goes into a parameter, and which of a list."""
+
+    number: int
+    at: int | None = None
+
+    def of(self, values: Sequence[Any]) -> Any:
+        value = values[self.number]
+        return value if self.at is None else value[self.at]
+
+
+@dataclass(frozen=True, slots=True)
+class _Worded:
+    """A query in SQL, and what each of its parameters is."""
+
+    compiler: Any
+    sql: str
+    slots: list[tuple[_Slot | None, Any]]
+
+    def converted(self, rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+        """As the fields want them: a database may have no true and false."""
+        select = [column for column, *_ in self.compiler.select]
+        converters = self.compiler.get_converters(select)
+        if not converters:
+            return rows
+        return [tuple(row) for row in self.compiler.apply_converters(rows, converters)]
+
+
+def _padded(values: Collection[str]) -> list[str]:
+    """The values, the last one repeated up to a power of four: few wordings."""
+    found = list(values)
+    size = 1
+    while size < len(found):
+        size *= 4
+    return found + found[-1:] * (size - len(found))
+
+
+def insert(row: Model, *, unless_known: bool = False) -> bool:
+    """Insert a new row and give it its key.
+
+    With unless_known, a row that breaks a unique constraint changes nothing,
+    and the answer is False.
+    """
+    sql, fields = _insertion(type(row), unless_known)
+    values = [
+        field.get_db_prep_save(field.pre_save(row, True), connection)
+        for field in fields
+    ]
+    with connection.cursor() as cursor:
+        cursor.execute(sql, values)
+        found = cursor.fetchone()
+    if found is None:
+        return False
+    row.pk = found[0]
+    row._state.adding = False
+    row._state.db = DEFAULT_DB_ALIAS
+    return True
+
+
+@lru_cache
+def _insertion(model: type[Model], unless_known: bool) -> tuple[str, list[Any]]:
+    meta = model._meta
+    fields = [field for field in meta.local_concrete_fields if not field.primary_key]
+    quote = connection.ops.quote_name
+    names = ", ".join(quote(str(field.column)) for field in fields)
+    marks = ", ".join(["%s"] * len(fields))
+    conflict = "ON CONFLICT DO NOTHING " if unless_known else ""
+    assert meta.pk is not None
+    sql = (
+        f"INSERT INTO {quote(meta.db_table)} ({names}) VALUES ({marks}) "  # noqa: S608
+        f"{conflict}RETURNING {quote(str(meta.pk.column))}"
+    )
+    return sql, fields
+
+
+def _columns(model: type[Model]) -> list[str]:
+    return [str(field.attname) for field in model._meta.concrete_fields]
