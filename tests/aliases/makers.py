@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from lists.actions import create_list
 from lists.models import MailingList
 from lists.subscriptions.actions import join
@@ -47,9 +49,11 @@ def resolve(mailbox: str) -> Route | Reply:
     return routing.resolve(paths.mailbox(mailbox))
 
 
-def send(*recipients: str, raw: bytes = MAIL, sender: str = NICK) -> Reply:
+def send(
+    *recipients: str, raw: bytes = MAIL, sender: str = NICK, **asked: Any
+) -> Reply:
     """All of a session: RCPT for each recipient, then DATA."""
-    envelope = Envelope(sender, peer="192.0.2.1", helo="client.test")
+    envelope = Envelope(sender, peer="192.0.2.1", helo="client.test", **asked)
     for recipient in recipients:
         found = resolve(recipient)
         if isinstance(found, Reply):

@@ -1,0 +1,63 @@
+"""To whom no report is sent that nobody asked for."""
+
+from __future__ import annotations
+
+import pytest
+
+from smtpd import fields
+from smtpd.reports import restraint
+
+
+def reason(reverse_path: str = "nick@elsewhere.test", head: bytes = b"") -> str:
+    return restraint.reason(reverse_path, fields.split(head)[0])
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"",
+        b"From: nick@elsewhere.test\r\nAuto-Submitted: no\r\n",
+        b"Precedence: first-class\r\nX-Auto-Response-Suppress: None\r\n",
+        b"Content-Type: multipart/mixed; boundary=report\r\nSubject: List-Id\r\n",
+    ],
+)
+def test_a_person_is_told(head: bytes) -> None:
+    assert not reason(head=head)
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"Auto-Submitted: auto-replied\r\n",
+        b"auto-submitted: AUTO-Generated; x=y\r\n",
+        b"Precedence: Bulk\r\n",
+        b"Precedence: list\r\n",
+        b"LIST-ID: <a.b>\r\n",
+        b"List-Unsubscribe: <mailto:x@y>\r\n",
+        b"X-Auto-Response-Suppress: All\r\n",
+        b"Content-Type: Multipart/Report; report-type=delivery-status\r\n",
+    ],
+)
+def test_a_program_is_not_told(head: bytes) -> None:
+    assert reason(head=b"From: x@y.test\r\n" + head)
+
+
+@pytest.mark.parametrize(
+    ("local_part", "is_told"),
+    [
+        ("nick", True),
+        ("bouncer", True),
+        ("noreplyer", True),
+        ("mailer-daemon", False),
+        ("MAILER-DAEMON", False),
+        ("postmaster", False),
+        ("no-reply", False),
+        ("noreply+x", False),
+        ("do-not-reply", False),
+        ("talk-bounces", False),
+        ("bounces+abc", False),
+        ("talk-bounces+sam=x.test", False),
+    ],
+)
+def test_addresses_of_nobody(local_part: str, *, is_told: bool) -> None:
+    assert (reason(f"{local_part}@elsewhere.test") == "") == is_told
