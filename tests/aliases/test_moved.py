@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
+from importlib import import_module
 
 import pytest
+from django.apps import apps
 from django.core.management import call_command
 from django.db import IntegrityError
 from django.utils import timezone
@@ -192,6 +194,17 @@ def test_moving_back_without_targets_keeps_the_new_address() -> None:
     move_back(alias)
     send(OLD)
     assert sent_to() == [SAM]
+
+
+def test_a_moved_address_from_before_gets_its_alias() -> None:
+    Address.objects.create(
+        domain=Domain.objects.get(), local_part="sam", kind="moved", moved_to=SAM
+    )
+    migration = import_module("aliases.migrations.0003_moved_aliases")
+    for _ in range(2):
+        migration.give_each_its_alias(apps, None)
+        assert send(OLD).is_positive
+    assert sent_to() == [SAM, SAM]
 
 
 def test_no_row_moves_to_nowhere() -> None:
