@@ -5,6 +5,7 @@ Before the first line is said:
     -- service NAME         which port the client comes in by: see stage.py
     -- limits a=1 b=0.5     smtpd.listener.limits.Limits, for this dialogue
     -- settings A=1         project.settings, for this dialogue
+    -- listed 11.0.0.9      a blocklist in DNS has this address
 
 While it goes on:
 
@@ -97,6 +98,9 @@ class Play:
 
     def do_settings(self, *words: str) -> None:
         self.stage.settings.update(map(_setting, words))
+
+    def do_listed(self, address: str) -> None:
+        self.stage.listed.append(address)
 
     def do_ehlo(self) -> None:
         if self.name not in self.clients:

@@ -1,13 +1,15 @@
 """A real listener in front of the site of seed.py, for one dialogue.
 
-A client comes in by the port of a service: `mx` (the default), `lmtp`,
-`submission` (STARTTLS), `submissions` (TLS from the first octet), and `mailbox`,
-where RELAY=mailbox delivers.
+A client comes in by the port of a service: `mx` (the default), `proxied` (the
+same behind a proxy that is trusted), `lmtp`, `submission` (STARTTLS),
+`submissions` (TLS from the first octet), and `mailbox`, where RELAY=mailbox
+delivers.
 """
 
 from __future__ import annotations
 
 import ssl
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,12 +18,16 @@ from django.db import connection
 from django.db.models import QuerySet
 from django.test import override_settings
 
+from smtpd import nameserver
+from smtpd.listener.arrival import networks
+from smtpd.listener.blocklists import Blocklists
 from smtpd.listener.limits import Limits
 from smtpd.listener.policies import CatchAll, Site
 from smtpd.listener.requests import Kind
 from smtpd.listener.service import Service
 from smtpd.models import Message
 from smtpd.submission.policy import Submission
+from tests.dns import Dns
 from tests.smtpd.listening import Client, Running
 
 # Mistakes are made slow in production; here nobody waits for them.
@@ -34,6 +40,7 @@ def services() -> dict[str, Service]:
     return {
         "mx": Service(Site()),
         "mailbox": Service(CatchAll()),
+        "proxied": Service(Site(), trusts=networks("127.0.0.0/8")),
         "lmtp": Service(Site(answers_each=True), Kind.LMTP),
         "submission": Service(Submission(), Kind.SUBMISSION),
         "submissions": Service(Submission(), Kind.SUBMISSION, is_tls=True),
@@ -49,23 +56,39 @@ class Stage:
         self.service = "mx"
         self.limits: dict[str, Any] = {}
         self.settings: dict[str, Any] = {}
-        self._overridden = override_settings()
+        # Addresses that a blocklist has.
+        self.listed: list[str] = []
         self._running: Running | None = None
         self._is_database_up = True
+        self._until_close = ExitStack()
 
     def running(self) -> Running:
         """The listener."""
         if self._running is None:
-            self._overridden = override_settings(**self.settings)
-            self._overridden.enable()
+            # The settings go last: what asks for them has ended by then.
+            self._until_close.enter_context(override_settings(**self.settings))
             self._running = Running(
                 services()[self.service],
                 self.folder,
                 limits=replace(LIMITS, **self.limits),
                 tls_context=self.tls_context,
+                blocklists=self._blocklists(),
             )
             self._running.start()
+            self._until_close.callback(self._running.wait)
+            self._until_close.callback(self._running.begin_stop)
         return self._running
+
+    def _blocklists(self) -> Blocklists | None:
+        """A list of the test's own, asked over DNS."""
+        if not self.listed:
+            return None
+        dns = self._until_close.enter_context(Dns())
+        for address in self.listed:
+            turned = ".".join(reversed(address.split(".")))
+            dns.add(f"{turned}.block.test", "A", "127.0.0.2")
+        with override_settings(DNS_SERVER=dns.address):
+            return Blocklists(["block.test"], nameserver.resolver())
 
     def connect(self) -> Client:
         """One more client."""
@@ -100,10 +123,7 @@ class Stage:
     def close(self) -> None:
         """Stop the listener; nothing may have gone wrong behind its clients' backs."""
         self.set_database(is_up=True)
-        if self._running is not None:
-            self._running.begin_stop()
-            self._running.wait()
-            self._overridden.disable()
+        self._until_close.close()
 
 
 def _taken() -> QuerySet[Message]:
