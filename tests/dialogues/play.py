@@ -19,13 +19,14 @@ While it goes on:
     -- database down, up    every query fails; or works again
     -- stored N             so many messages were taken
     -- received TEXT        what our Received field of the last one says
+    -- report TEXT          the last report we wrote has this line
 """
 
 from __future__ import annotations
 
 from base64 import b64encode
 
-from tests.dialogues.script import CLOSED, RECEIVED, Script, Step, stars
+from tests.dialogues.script import CLOSED, WRITTEN, Script, Step, stars
 from tests.dialogues.seed import login_of
 from tests.dialogues.stage import Stage
 from tests.smtpd.listening import Client, until
@@ -54,8 +55,8 @@ class Play:
                 client.sock.close()
 
     def _step(self, step: Step) -> None:
-        if step.text.startswith(RECEIVED):
-            self._expect_received(step)
+        if step.mark == "--" and WRITTEN.match(step.text):
+            self._expect_written(step)
         elif step.mark == "--":
             verb, *words = step.text.split()
             getattr(self, f"do_{verb}")(*words)
@@ -73,10 +74,11 @@ class Play:
         else:
             assert step.pattern.fullmatch(said), f"{step.place}\nbut was: {said}"
 
-    def _expect_received(self, step: Step) -> None:
-        written = self.stage.received()
-        pattern = stars(step.text.removeprefix(RECEIVED))
-        assert pattern.fullmatch(written), f"{step.place}\nbut was: {written}"
+    def _expect_written(self, step: Step) -> None:
+        what, _, text = step.text.partition(" ")
+        stage = self.stage
+        lines = [stage.received()] if what == "received" else stage.report()
+        assert any(map(stars(text).fullmatch, lines)), f"{step.place}\nbut was: {lines}"
 
     def _client(self) -> Client:
         """The connection that is spoken of, made when it is first needed."""

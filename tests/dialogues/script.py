@@ -20,7 +20,8 @@ from pathlib import Path
 
 FOLDER = Path(__file__).parent
 CLOSED = "(closed)"
-RECEIVED = "received "
+# What we write instead of saying it.
+WRITTEN = re.compile(r"(received|report) ")
 _LINE = re.compile(r"(C:|C!|S:|S~|--) ?(.*)")
 
 
@@ -48,7 +49,8 @@ class Step:
     @property
     def is_proof(self) -> bool:
         """Whether it says what we answer or write."""
-        return self.mark in ("S:", "S~") or self.text.startswith(RECEIVED)
+        is_written = self.mark == "--" and WRITTEN.match(self.text)
+        return self.mark in ("S:", "S~") or bool(is_written)
 
     @property
     def ends_reply(self) -> bool:
@@ -71,7 +73,7 @@ class Script:
             if step.mark == "--" and step.text.startswith("row "):
                 waiting += step.text.split()[1:]
             elif waiting and step.is_proof:
-                lines.append(step.text.removeprefix(RECEIVED))
+                lines.append(WRITTEN.sub("", step.text, count=1))
                 if step.ends_reply:
                     yield from ((row, "\n".join(lines)) for row in waiting)
                     waiting, lines = [], []

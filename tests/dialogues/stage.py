@@ -111,6 +111,11 @@ class Stage:
         trace = bytes(_taken().latest("id").trace).decode()
         return " ".join(trace.removeprefix("Received:").split())
 
+    def report(self) -> list[str]:
+        """The lines of the last message that the site itself wrote."""
+        written = Message.objects.filter(source=Message.Source.SITE).latest("id")
+        return bytes(written.raw).decode().splitlines()
+
     def set_database(self, *, is_up: bool) -> None:
         """Take away the table that every decision needs, or give it back."""
         if is_up == self._is_database_up:
