@@ -70,7 +70,14 @@ class Received:
 class Sink:
     """A server in a thread of its own; a context manager."""
 
-    def __init__(self, script: Script | None = None, *, path: str = "") -> None:
+    def __init__(
+        self,
+        script: Script | None = None,
+        *,
+        path: str = "",
+        host: str = "127.0.0.1",
+        port: int = 0,
+    ) -> None:
         self.script = script or Script()
         self.messages: list[Received] = []
         self.commands: list[str] = []
@@ -79,7 +86,7 @@ class Sink:
         self.open: set[_Session] = set()
         # Called in the sink's thread before a message is answered.
         self.on_message: Callable[[Received], None] = lambda message: None
-        self.port = 0
+        self.host, self.port = host, port
         self._path = path
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
@@ -104,7 +111,7 @@ class Sink:
             self._server = await self._loop.create_unix_server(make, self._path)
             return
         self._server = await self._loop.create_server(
-            make, "127.0.0.1", self.port, ssl=context
+            make, self.host, self.port, ssl=context
         )
         self.port = self._server.sockets[0].getsockname()[1]
 
@@ -118,7 +125,7 @@ class Sink:
     @property
     def relay(self) -> str:
         """For RELAY."""
-        return f"127.0.0.1:{self.port}"
+        return f"{self.host}:{self.port}"
 
     def recipients(self) -> list[str]:
         """Everybody who got a copy, once for each copy."""

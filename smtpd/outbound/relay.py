@@ -17,7 +17,7 @@ _SMTP = 25
 # What a row of the ledger keeps of a host.
 MAX_HOST = 255
 _MAX_PORT = 65535
-_RELAY = re.compile(
+_HOST_PORT = re.compile(
     r"(?P<host>[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::(?P<port>[0-9]{1,5}))?"
 )
 
@@ -57,18 +57,19 @@ class Hop:
         return f"{host}:{self.port}"[-MAX_HOST:]
 
 
+def is_direct() -> bool:
+    """Whether each domain's own servers get their mail from us."""
+    return str(settings.RELAY) == MX
+
+
 def hop() -> Hop:
     """The server that takes all our mail; ImproperlyConfigured if unusable."""
-    if settings.RELAY == MX:
-        raise ImproperlyConfigured(
-            "RELAY=mx is not possible yet: name a smarthost, RELAY=host:port"
-        )
     if settings.RELAY == MAILBOX:
         path = settings.FOLKMOOT_DATA / "mailbox.sock"
         return Hop(
             MAILBOX, unix_path=str(path), tls=TLS.NONE, helo=settings.SMTP_HOSTNAME
         )
-    host, port = _host_and_port(settings.RELAY)
+    host, port = host_and_port(settings.RELAY)
     return Hop(
         host,
         port,
@@ -79,11 +80,12 @@ def hop() -> Hop:
     )
 
 
-def _host_and_port(relay: str) -> tuple[str, int]:
-    match = _RELAY.fullmatch(relay)
-    if not match or int(match["port"] or _SMTP) > _MAX_PORT:
-        raise ImproperlyConfigured(f"RELAY={relay!r} is neither mailbox nor host:port")
-    return match["host"].strip("[]"), int(match["port"] or _SMTP)
+def host_and_port(text: str, port: int = _SMTP) -> tuple[str, int]:
+    """Both parts of `host:port`, or `host` alone; else ImproperlyConfigured."""
+    match = _HOST_PORT.fullmatch(text)
+    if not match or int(match["port"] or port) > _MAX_PORT:
+        raise ImproperlyConfigured(f"{text!r} is not host:port")
+    return match["host"].strip("[]"), int(match["port"] or port)
 
 
 def _tls() -> TLS:

@@ -13,7 +13,7 @@ from smtpd import utf8
 from smtpd.dsn import Wish
 from smtpd.models import Delivery, Destination, Domain, Message, Outgoing
 from smtpd.models.delivery import DeliveryQuerySet
-from smtpd.outbound.relay import RELAY
+from smtpd.queue.destinations import as_sql, destination_of
 from smtpd.queue.nudge import nudge
 from smtpd.queue.tasks import deliver
 
@@ -29,7 +29,7 @@ INSERT INTO smtpd_delivery (
     enhanced, text, host, updated_at
 )
 WITH recipients (address, ref, domain) AS ({recipients})
-SELECT %s, address, ref, %s, %s, 'queued', 0, 0, 0, %s, '', '', '', %s
+SELECT %s, address, ref, {destination}, %s, 'queued', 0, 0, 0, %s, '', '', '', %s
 FROM recipients
 """
 
@@ -47,7 +47,7 @@ def enqueue(outgoing: Outgoing, recipients: Iterable[tuple[str, int | None]]) ->
             outgoing=outgoing,
             address=address,
             ref=ref,
-            destination=RELAY,
+            destination=destination_of(address),
             lane=outgoing.lane,
             next_attempt_at=now,
             updated_at=now,
@@ -103,8 +103,8 @@ def freeze(outgoing: Outgoing, recipients: QuerySet[Any, tuple[str, int, str]]) 
     now = connection.ops.adapt_datetimefield_value(timezone.now())
     with connection.cursor() as cursor:
         cursor.execute(
-            _FREEZE.format(recipients=select),
-            [*params, outgoing.pk, RELAY, outgoing.lane, now, now],
+            _FREEZE.format(recipients=select, destination=as_sql("domain")),
+            [*params, outgoing.pk, outgoing.lane, now, now],
         )
         count = int(cursor.rowcount)
     if count:

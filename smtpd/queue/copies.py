@@ -45,6 +45,11 @@ class Job(Transaction):
         """Whether somebody waits for it."""
         return self.rows[0].lane == Outgoing.Lane.FAST
 
+    @property
+    def destination(self) -> str:
+        """Where it goes: the same for all its rows."""
+        return self.rows[0].destination
+
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
@@ -68,11 +73,11 @@ class Copies:
         self._entries: OrderedDict[int, _Entry] = OrderedDict()
 
     def jobs(self, rows: Sequence[Claimed]) -> Iterator[Job | Refused]:
-        """What to send for rows that are sorted by message."""
-        for outgoing_id, group in groupby(rows, attrgetter("outgoing_id")):
+        """What to send for rows that are sorted by message and destination."""
+        for _, group in groupby(rows, attrgetter("outgoing_id", "destination")):
             own = list(group)
             try:
-                entry = self._entry(outgoing_id)
+                entry = self._entry(own[0].outgoing_id)
             except ValueError as error:
                 yield Refused(own, str(error))
             else:

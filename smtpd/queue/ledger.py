@@ -7,10 +7,12 @@ changes nothing. No transaction is open while bytes are on the way.
 
 from __future__ import annotations
 
+import random
 import secrets
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 from django.conf import settings
@@ -19,7 +21,9 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 from smtpd.models import Delivery, Destination
-from smtpd.queue.schedule import backoff
+from smtpd.outbound.relay import RELAY
+from smtpd.queue.rota import Turn
+from smtpd.queue.schedule import backoff, rest
 
 # How long a row stays with a worker that has stopped renewing: it died.
 LEASE = timedelta(seconds=settings.LEASE_SECONDS)
@@ -35,6 +39,7 @@ class Claimed(NamedTuple):
     outgoing_id: int
     address: str
     ref: int | None
+    destination: str
     lane: int
     attempts: int
     claims: int
@@ -60,25 +65,27 @@ class Change:
     owes_report: bool = False
 
 
-# A row that was claimed before and not finished may have been sent: that is
-# the `ambiguous` of a worker that died. No ORDER BY id: rows frozen together
-# are due together, and the index gives them in their order anyway.
+# No ORDER BY id: rows frozen together are due together, and the index gives
+# them in their order anyway.
 _DUE = """
+SELECT id FROM (
 SELECT id FROM smtpd_delivery
 WHERE destination = %s AND state = 'queued' AND lane <= %s
   AND next_attempt_at <= %s
   AND NOT EXISTS (
     SELECT 1 FROM smtpd_destination AS host
     WHERE host.name = %s AND host.backoff_until > %s)
-ORDER BY lane, next_attempt_at LIMIT %s
+ORDER BY lane, next_attempt_at LIMIT %s {lock}) AS due
 """
+# A row that was claimed before and not finished may have been sent: that is
+# the `ambiguous` of a worker that died.
 _CLAIM = """
 UPDATE smtpd_delivery SET
   attempts = attempts + 1, claims = claims + 1, lease = %s,
   ambiguous = ambiguous + CASE WHEN claims > 0 THEN 1 ELSE 0 END,
   next_attempt_at = %s, updated_at = %s
 WHERE id {among}
-RETURNING id, outgoing_id, address, ref, lane, attempts, claims, lease
+RETURNING id, outgoing_id, address, ref, destination, lane, attempts, claims, lease
 """
 _RECORD = """
 WITH new (
@@ -99,7 +106,7 @@ RETURNING smtpd_delivery.id
 # The index on what is due finds them: a leased row is due when its lease ends.
 _RENEW = """
 UPDATE smtpd_delivery SET next_attempt_at = %s
-WHERE destination = %s AND lane IN (0, 1) AND state = 'queued'
+WHERE destination IN ({names}) AND lane IN (0, 1) AND state = 'queued'
   AND next_attempt_at <= %s AND lease IN ({leases})
 """
 _ARRAYS = (
@@ -110,28 +117,37 @@ _ARRAYS = (
 _ROW = "(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
 
 
-def claim(destination: str, lane: int, limit: int) -> list[Claimed]:
-    """Take due rows up to a lane, fast ones first, so that nobody else does."""
+def claim(turns: Sequence[Turn], most: int = BATCH) -> list[Claimed]:
+    """Take due rows, each destination in its turn, so that nobody else does.
+
+    Of one destination at most what its turn allows, the fast ones first.
+    """
     is_postgres = connection.vendor == "postgresql"
-    due = _DUE + ("FOR UPDATE SKIP LOCKED" if is_postgres else "")
+    due = _DUE.format(lock="FOR UPDATE SKIP LOCKED" if is_postgres else "")
+    due = f"{' UNION ALL '.join([due] * len(turns))} LIMIT %s"
     among = f"= ANY(ARRAY({due}))" if is_postgres else f"IN ({due})"
     now = timezone.now()
     at, until = _adapt(now), _adapt(now + LEASE)
-    mine = [secrets.randbits(63), until, at]
-    whose = [destination, lane, at, destination, at, limit]
+    params: list[Any] = [secrets.randbits(63), until, at]
+    for turn in turns:
+        name = turn.destination
+        params += [name, turn.lane, at, name, at, turn.limit]
     with connection.cursor() as cursor:
-        cursor.execute(_CLAIM.format(among=among), mine + whose)
+        cursor.execute(_CLAIM.format(among=among), [*params, most])
         rows = [Claimed(*row) for row in cursor.fetchall()]
-    return sorted(rows, key=lambda row: (row.lane, row.outgoing_id, row.id))
+    return sorted(rows, key=attrgetter("lane", "outgoing_id", "destination", "id"))
 
 
-def renew(destination: str, leases: Collection[int]) -> None:
+def renew(destinations: Collection[str], leases: Collection[int]) -> None:
     """Keep rows in hand for another LEASE; a lease that is lost stays lost."""
     until = _adapt(timezone.now() + LEASE)
-    marks = ", ".join(["%s"] * len(leases))
+    statement = _RENEW.format(names=_marks(destinations), leases=_marks(leases))
     with connection.cursor() as cursor:
-        statement = _RENEW.format(leases=marks)
-        cursor.execute(statement, [until, destination, until, *leases])
+        cursor.execute(statement, [until, *destinations, until, *leases])
+
+
+def _marks(values: Collection[object]) -> str:
+    return ", ".join(["%s"] * len(values))
 
 
 def record(changes: Sequence[Change]) -> set[int]:
@@ -169,28 +185,14 @@ def _adapt(moment: datetime | None) -> Any:
     return connection.ops.adapt_datetimefield_value(moment)
 
 
-def due() -> list[str]:
-    """The destinations that have something to send now."""
-    now = timezone.now()
-    resting = Destination.objects.filter(backoff_until__gt=now).values("name")
-    waiting = Delivery.objects.waiting().filter(next_attempt_at__lte=now)
-    names = waiting.exclude(destination__in=resting).order_by()
-    return list(names.values_list("destination", flat=True).distinct())
-
-
-def is_crowded(destination: str) -> bool:
-    """Whether more is due than one claim takes."""
-    rows = Delivery.objects.waiting().filter(
-        destination=destination, next_attempt_at__lte=timezone.now()
-    )
-    return rows.order_by("lane", "next_attempt_at")[BATCH : BATCH + 1].exists()
-
-
 def host_failed(destination: str, reason: str) -> datetime:
     """Leave a host alone for a while; workers that fail together count once."""
     now = timezone.now()
     host, _ = Destination.objects.get_or_create(name=destination)
-    until = now + backoff(host.failures)
+    dice = random.random()  # noqa: S311 - jitter
+    is_relay = destination == RELAY
+    wait = backoff(host.failures) if is_relay else rest(host.failures, dice)
+    until = now + wait
     free = Q(backoff_until=None) | Q(backoff_until__lte=now)
     Destination.objects.filter(free, pk=host.pk).update(
         backoff_until=until,

@@ -15,6 +15,8 @@ LONGEST_WAIT = timedelta(minutes=70)
 # A host that is down is asked again much sooner: it costs one connection.
 FIRST_BACKOFF = timedelta(seconds=2)
 LONGEST_BACKOFF = timedelta(minutes=5)
+FIRST_REST = timedelta(seconds=300)
+LONGEST_REST = timedelta(seconds=4000)
 # Claims in a row that nobody finished: the fourth worker does not try.
 MOST_CLAIMS = 3
 _DOUBLINGS = 16
@@ -31,8 +33,17 @@ def next_wait(attempts: int, dice: float) -> timedelta:
 
 
 def backoff(failures: int) -> timedelta:
-    """How long to leave a host alone after that many failures in a row."""
+    """How long to leave the relay alone after that many failures in a row."""
     return min(FIRST_BACKOFF * 2.0 ** min(failures, _DOUBLINGS), LONGEST_BACKOFF)
+
+
+def rest(failures: int, dice: float) -> timedelta:
+    """The same for somebody's domain, of which there are thousands.
+
+    The dice take up to a quarter off.
+    """
+    wait = FIRST_REST * 2.0 ** min(failures, _DOUBLINGS)
+    return min(wait, LONGEST_REST) * (1 - dice / 4)
 
 
 def is_poison(claims: int) -> bool:

@@ -1,23 +1,31 @@
-"""A few connections to one host, and the jobs they share.
+"""A few connections to one destination, and the jobs they share.
 
-Fast jobs go before the others, and one connection takes nothing else: a
-slow host or a large message never keeps a confirmation waiting.
+How many depends on how gladly it takes them: each copy taken allows a part of
+one more, a connection refused takes them back to those there are.
+
+Fast jobs go before the others, and one connection takes nothing else: a slow
+host or a large message never keeps a confirmation waiting.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
+import math
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from smtpd.outbound.client import Connection
+from smtpd.outbound.exchangers import Undeliverable
 from smtpd.outbound.opening import HostTrouble
-from smtpd.outbound.relay import Hop
-from smtpd.outbound.wire import Timeouts
+from smtpd.outbound.results import MAX_TEXT, Outcome, Result
+from smtpd.outbound.servers import Servers
 from smtpd.queue.copies import Job
+from smtpd.queue.places import MESSAGES_A_TURN, Places
 
-IDLE_SECONDS = 30.0
+logger = logging.getLogger(__name__)
+
 # A host that refuses one more connection is not asked for more for a while.
 _MODEST_SECONDS = 60.0
 _MOST_LOSSES = 2
@@ -32,26 +40,40 @@ class Ears:
     # Nothing of these was sent, and nothing is wrong with them.
     unsent: Callable[[list[Job]], None]
     # The host takes no mail; these were waiting.
-    trouble: Callable[[str, list[Job]], None]
+    trouble: Callable[[HostTrouble, list[Job]], None]
     # The host took a connection.
     answered: Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How much of us one destination may have."""
+
+    # Connections at first, and at most.
+    first: int
+    most: int
+    idle_seconds: float
+    # Shared with all other destinations.
+    places: Places
+    # No second connection before the first one brought a message: there may be
+    # nobody, or somebody who takes nothing.
+    asks_first: bool
 
 
 class Senders:
     """Connections that open when there is work and close when there is none."""
 
-    def __init__(
-        self, hop: Hop, most: int, ears: Ears, timeouts: Timeouts | None = None
-    ) -> None:
-        self._hop, self._most, self._ears = hop, max(2, most), ears
-        self._timeouts = timeouts or Timeouts()
+    def __init__(self, servers: Servers, ears: Ears, bounds: Bounds) -> None:
+        self._servers, self._ears, self._bounds = servers, ears, bounds
+        self._places = bounds.places
+        self._limit = float(bounds.first)
         self._fast: deque[Job] = deque()
         self._bulk: deque[Job] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
         self._open: set[Connection] = set()
         self._idle = 0
         self._has_express = False
-        self._modest_until = 0.0
+        self._modest_until = math.inf if bounds.asks_first else 0.0
         self._is_ending = False
         self._work = asyncio.Condition()
         self._loop = asyncio.get_running_loop()
@@ -60,6 +82,16 @@ class Senders:
     def waiting(self) -> int:
         """Jobs that no connection has taken yet."""
         return len(self._fast) + len(self._bulk)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it takes mail at this moment."""
+        return bool(self._open)
+
+    @property
+    def is_idle(self) -> bool:
+        """Nothing to do, and nobody there to do it."""
+        return not (self._tasks or self.waiting)
 
     async def put(self, jobs: Iterable[Job]) -> None:
         """Give work, and hands to do it."""
@@ -82,14 +114,17 @@ class Senders:
         if self._tasks:
             await asyncio.wait(set(self._tasks))
 
-    def _hire(self) -> None:
-        """One express connection for fast jobs, the others for all."""
-        most = self._most
+    def _hire(self, hands: int = 0) -> None:
+        """One express connection for fast jobs, the others for all.
+
+        Hands are connections that are about to take a job.
+        """
+        most = int(self._limit)
         if self._loop.time() < self._modest_until:
             most = max(1, len(self._open))
         if self._fast and not self._idle and not self._has_express:
             self._start(express=True)
-        wanted = self.waiting - self._idle
+        wanted = self.waiting - self._idle - hands
         # The place of the express connection is kept, even when it is not open.
         free = most - len(self._tasks) - (not self._has_express)
         if self._bulk or len(self._fast) > 1:
@@ -105,17 +140,21 @@ class Senders:
     async def _run(self, *, express: bool) -> None:
         """The life of one connection."""
         connection: Connection | None = None
+        place = self._places.place(express=express)
         try:
             while await self._wait(express=express):
-                if connection is None or not connection.is_usable:
-                    connection = await self._reopen(connection)
-                unsent = await connection.send(
-                    lambda: self._take(express=express), self._done
-                )
-                if isinstance(unsent, Job):
-                    self._again(unsent)
+                async with place:
+                    if connection is None or not connection.is_usable:
+                        connection = await self._reopen(connection)
+                    await self._send(connection, express=express)
         except HostTrouble as trouble:
-            self._trouble(str(trouble), connection)
+            self._trouble(trouble, connection)
+        except Undeliverable as verdict:
+            self._refuse(verdict)
+        except Exception as error:
+            # Ours, not the host's; but these rows must not stay in our hands.
+            logger.exception("sender state=broken")
+            self._trouble(HostTrouble(f"we failed: {error}"), connection)
         finally:
             self._has_express = self._has_express and not express
             if connection is not None:
@@ -126,25 +165,47 @@ class Senders:
         if old is not None:
             self._open.discard(old)
             old.drop()
-        connection = await Connection.open(self._hop, self._timeouts)
+        connection = await self._servers.connect()
         self._open.add(connection)
         self._ears.answered()
         return connection
+
+    async def _send(self, connection: Connection, *, express: bool) -> None:
+        """One turn: all there is, or a few when others want the place."""
+        taken = 0
+
+        def take() -> Job | None:
+            nonlocal taken
+            if taken >= MESSAGES_A_TURN and self._places.is_wanted(express=express):
+                return None
+            taken += 1
+            return self._take(express=express)
+
+        unsent = await connection.send(take, self._done)
+        if isinstance(unsent, Job):
+            if not connection.has_sent:
+                self._servers.shun(connection)
+            self._again(unsent)
 
     async def _wait(self, *, express: bool) -> bool:
         """Until there is work for us; False: none came, or it is over."""
         if self._has_work(express=express):
             return True
+        if not self._places.may_rest():
+            return False
         self._idle += not express
+        self._places.rest(1)
         try:
-            async with asyncio.timeout(IDLE_SECONDS), self._work:
+            async with asyncio.timeout(self._bounds.idle_seconds), self._work:
                 await self._work.wait_for(
                     lambda: self._is_ending or self._has_work(express=express)
                 )
         except TimeoutError:
-            return False
+            # It may have come at the same moment.
+            return self._has_work(express=express)
         finally:
             self._idle -= not express
+            self._places.rest(-1)
         return not self._is_ending
 
     def _has_work(self, *, express: bool) -> bool:
@@ -172,6 +233,12 @@ class Senders:
 
     def _done(self, job: object) -> None:
         assert isinstance(job, Job)
+        if self._limit < self._bounds.most and _is_taken(job):
+            self._limit = min(self._limit + 1 / self._limit, self._bounds.most)
+        if math.isinf(self._modest_until):
+            self._modest_until = 0.0
+            # This one takes a job itself.
+            self._hire(hands=1)
         self._ears.done(job)
 
     def _again(self, job: Job) -> None:
@@ -186,11 +253,25 @@ class Senders:
         else:
             (self._fast if job.is_fast else self._bulk).appendleft(job)
 
-    def _trouble(self, reason: str, connection: Connection | None) -> None:
+    def _refuse(self, verdict: Undeliverable) -> None:
+        """There will never be a server for these."""
+        result = Result(
+            Outcome.FAILED, verdict.code, verdict.enhanced, str(verdict)[:MAX_TEXT]
+        )
+        for job in self._take_all():
+            job.results = [result] * len(job.recipients)
+            self._ears.done(job)
+
+    def _trouble(self, trouble: HostTrouble, connection: Connection | None) -> None:
         """One connection too many is no trouble; no connection at all is."""
         if connection is not None:
             self._open.discard(connection)
         if self._open:
             self._modest_until = self._loop.time() + _MODEST_SECONDS
+            self._limit = float(max(2, len(self._open)))
         else:
-            self._ears.trouble(reason, self._take_all())
+            self._ears.trouble(trouble, self._take_all())
+
+
+def _is_taken(job: Job) -> bool:
+    return any(known and known.outcome is Outcome.SENT for known in job.results)

@@ -6,8 +6,8 @@ from celery import shared_task
 from celery.signals import worker_process_shutdown
 from django.conf import settings
 
-from smtpd.outbound.relay import RELAY
-from smtpd.queue import ledger, worker
+from smtpd.queue import due, worker
+from smtpd.queue.destinations import reroute
 from smtpd.queue.nudge import nudge
 
 # A nudge that nobody had time for in so many seconds is dropped: while there is
@@ -16,23 +16,25 @@ _EXPIRES = 4
 
 
 @shared_task(expires=_EXPIRES)
-def deliver(destination: str = RELAY, helpers: int | None = None) -> None:
-    """Send what is due to a destination for a while, then let others run.
+def deliver(helpers: int | None = None) -> None:
+    """Send what is due for a while, then let others run.
 
     When that is more than one process should do alone, call the next one.
     """
     helpers = settings.WORKERS - 1 if helpers is None else helpers
-    if helpers > 0 and ledger.is_crowded(destination):
-        nudge(deliver, destination, helpers - 1)
-    if worker.deliver(destination):
-        nudge(deliver, destination, 0)
+    if helpers > 0 and due.is_crowded():
+        nudge(deliver, helpers - 1)
+    if worker.deliver():
+        nudge(deliver, 0)
 
 
 @shared_task
 def sweep() -> None:
     """Find what a lost nudge left behind."""
-    for destination in ledger.due():
-        nudge(deliver, destination)
+    waiting = due.everything()
+    moved = reroute({host.name for host in waiting})
+    if moved or any(host.is_due for host in waiting):
+        nudge(deliver)
 
 
 @worker_process_shutdown.connect

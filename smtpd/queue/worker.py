@@ -5,6 +5,10 @@ so a server that takes ten minutes to answer holds up nobody else. Claiming
 (with rendering and signing) and recording have a thread and a database
 connection each; all three overlap.
 
+Each destination has connections and waiting rows of its own, so a slow or dead
+one holds up nobody: it may have a few rows in our hands until it answers, and
+when it does not they go back and it is left alone for a while.
+
 A row is in our hands from the claim to the record. What was sent and not yet
 recorded, a batch or two, goes out twice when the process is killed.
 """
@@ -17,23 +21,30 @@ import logging
 import os
 import threading
 from collections import Counter
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, TypeVar
 
-from django.conf import settings
-from django.db import InterfaceError, OperationalError, connection
+from django.db import InterfaceError, OperationalError
 from django.utils import timezone
 
-from smtpd.models import Delivery, Outgoing
-from smtpd.outbound import relay
-from smtpd.outbound.results import Outcome, Result
+from smtpd.models import Delivery
+from smtpd.outbound.opening import HostTrouble
+from smtpd.outbound.results import MAX_TEXT, Outcome, Result
+from smtpd.outbound.servers import Servers, Shunned
 from smtpd.outbound.wire import Timeouts
-from smtpd.queue import ledger, schedule
+from smtpd.queue import ledger, schedule, ways
 from smtpd.queue.copies import Copies, Job, Refused
+from smtpd.queue.due import WALK, Waiting
 from smtpd.queue.ledger import BATCH, Change, Claimed
-from smtpd.queue.outcomes import changed, record
-from smtpd.queue.senders import Ears, Senders
+from smtpd.queue.outcomes import changed
+from smtpd.queue.places import Places
+from smtpd.queue.recorder import Recorder
+from smtpd.queue.rota import Rota, Turn
+from smtpd.queue.senders import Bounds, Ears, Senders
+from smtpd.queue.threads import leave_database, safely
+from smtpd.queue.ways import Ways
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -43,54 +54,45 @@ State = Delivery.State
 SLICE = 2.0
 # A claimed row that was not begun by then is given back: others may be faster.
 START_WITHIN = 120.0
-# How long results are worth keeping for a database that is down.
-_RECORD_WITHIN = 1200.0
 # Fewer waiting jobs than this: claim more, so that no connection runs dry.
 _LOW = BATCH // 2
 # More than this in hand: the database is slower than the next server.
 _MOST_IN_HAND = 4 * BATCH
+# The same of all destinations together, most of them waiting for a server.
+_MOST_OF_ALL = 2000
+# Rows of a destination that has not answered yet.
+_UNPROVEN = 5
 # How often to look for fast rows while a slow host keeps all hands busy.
 _GLANCE = 0.5
-# How long results wait for company before they are recorded.
-_GATHER = 0.02
 _GRACE = 20.0
 
 
 class Worker:
-    """Everything one process needs to send to one destination."""
+    """Everything one process needs to send."""
 
-    def __init__(
-        self,
-        destination: str,
-        hop: relay.Hop,
-        connections: int,
-        timeouts: Timeouts | None = None,
-    ) -> None:
-        self.destination = destination
+    def __init__(self, ways: Ways, timeouts: Timeouts | None = None) -> None:
+        self._ways, self._timeouts = ways, timeouts
         self._copies = Copies()
         self._claimer = ThreadPoolExecutor(1, "claim")
-        self._recorder = ThreadPoolExecutor(1, "record")
-        self._changes: list[Change] = []
-        # Rows claimed and not recorded yet, by their lease.
-        self._leases: Counter[int] = Counter()
+        self._rota = Rota()
+        # Where the walk over the destinations goes on.
+        self._behind = ""
+        self._look_at = 0.0
+        self._known: dict[str, Waiting] = {}
+        self._senders: dict[str, Senders] = {}
         self._is_ending = False
-        self._is_well = True
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(
             target=self._loop.run_forever, name="send", daemon=True
         )
         self._thread.start()
-        self._call(self._begin(hop, connections, timeouts))
+        self._call(self._begin())
 
-    async def _begin(
-        self, hop: relay.Hop, connections: int, timeouts: Timeouts | None
-    ) -> None:
-        ears = Ears(self._done, self._unsent, self._trouble, self._answered)
-        self._senders = Senders(hop, connections, ears, timeouts)
-        self._has_changes = asyncio.Event()
+    async def _begin(self) -> None:
         self._progress = asyncio.Event()
-        self._recording = self._loop.create_task(self._record_forever())
-        self._renewing = self._loop.create_task(self._renew_forever())
+        self._recorder = Recorder(self._progress.set)
+        self._places = Places(self._ways.total)
+        self._shunned = Shunned()
 
     def _call(self, coroutine: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
@@ -102,39 +104,41 @@ class Worker:
     def stop(self, grace: float = _GRACE) -> None:
         """Finish what is under way, give the rest back, close everything."""
         self._call(self._end(grace))
-        for pool in (self._claimer, self._recorder):
-            pool.submit(_leave_database)
-            pool.shutdown()
+        self._claimer.submit(leave_database)
+        self._claimer.shutdown()
+        self._recorder.close()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
 
     async def _serve(self, seconds: float) -> bool:
-        until, may_be_more = self._loop.time() + seconds, True
+        until = self._loop.time() + seconds
+        self._look_at = 0.0
         while self._loop.time() < until and not self._is_ending:
-            has_room = self._has_room
-            lane = Outgoing.Lane.BULK if has_room else Outgoing.Lane.FAST
-            count = await self._claim(lane)
-            if not count and not self._in_hand:
+            try:
+                count = await self._work()
+            except (OperationalError, InterfaceError) as error:
+                logger.warning("claim state=failed reason=%s", error)
+                await asyncio.sleep(_GLANCE)
+                count, self._rota = 0, Rota()
+            if not (count or self._rota or self._recorder.in_hand):
                 return False
-            if has_room:
-                may_be_more = count == BATCH
-            await self._wait(until_room=may_be_more)
+            await self._wait()
         return True
 
-    @property
-    def _in_hand(self) -> int:
-        return self._leases.total()
+    async def _work(self) -> int:
+        """Look around now and then, and claim; return how many rows."""
+        now = self._loop.time()
+        if now >= self._look_at or not self._rota:
+            await self._look()
+            self._look_at = now + _GLANCE
+        turns = self._rota.turns(self._room, BATCH)
+        return await self._claim(turns) if turns else 0
 
-    @property
-    def _has_room(self) -> bool:
-        """Few jobs wait for a connection, and few results for the database."""
-        return self._senders.waiting <= _LOW and self._in_hand <= _MOST_IN_HAND
-
-    async def _wait(self, *, until_room: bool) -> None:
+    async def _wait(self) -> None:
         """Until there is room, or nothing left in hand, but not for long."""
         deadline = self._loop.time() + _GLANCE
-        while self._in_hand and not (until_room and self._has_room):
+        while self._recorder.in_hand and not any(map(self._room, self._rota)):
             self._progress.clear()
             try:
                 async with asyncio.timeout_at(deadline):
@@ -142,37 +146,94 @@ class Worker:
             except TimeoutError:
                 return
 
-    async def _claim(self, lane: int) -> int:
+    # --- who has something due, and how much of it we take
+
+    async def _look(self) -> None:
+        """Put destinations with mail due into the circle."""
+        run = self._loop.run_in_executor
+        self._forget()
+        hurried, found = await run(self._claimer, safely, self._read)
+        self._known.update({host.name: host for host in (*hurried, *found)})
+        self._rota.hurry(host.name for host in hurried)
+        ready = (host.name for host in found if host.is_due)
+        self._rota.add(name for name in ready if self._room(name))
+
+    def _read(self) -> tuple[list[Waiting], list[Waiting]]:
+        """In the claimer's thread: the hurried, and the next ones by name."""
+        found = self._ways.walk(self._behind)
+        self._behind = found[-1].name if len(found) == WALK else ""
+        return self._ways.hurried(), found
+
+    def _forget(self) -> None:
+        """Destinations that are done with."""
+        for name, senders in list(self._senders.items()):
+            if senders.is_idle and not self._recorder.held(name):
+                del self._senders[name]
+        wanted = {*self._senders, *self._rota}
+        self._known = {name: self._known[name] for name in wanted}
+
+    def _room(self, name: str) -> int:
+        """How many rows more a destination may have in our hands."""
+        recorder = self._recorder
+        if recorder.unrecorded > _MOST_IN_HAND or recorder.in_hand > _MOST_OF_ALL:
+            return 0
+        senders, held = self._senders.get(name), recorder.held(name)
+        if not (self._ways.is_relay or (senders and senders.is_open)):
+            return max(0, _UNPROVEN - held)
+        waiting = senders.waiting if senders else 0
+        return BATCH if waiting <= _LOW and held <= _MOST_IN_HAND else 0
+
+    # --- from the claim to the senders
+
+    async def _claim(self, turns: Sequence[Turn]) -> int:
         """Take due rows and put them to work; return how many there were."""
         run = self._loop.run_in_executor
-        try:
-            rows, jobs = await run(self._claimer, _safely, self._take, lane)
-        except (OperationalError, InterfaceError) as error:
-            logger.warning("claim=%s state=failed reason=%s", self.destination, error)
-            await asyncio.sleep(_GLANCE)
-            return 0
-        self._leases.update(row.lease for row in rows)
+        rows, jobs = await run(self._claimer, safely, self._take, turns)
+        self._recorder.take(rows)
+        self._rota.served(turns, Counter(row.destination for row in rows), BATCH)
         start_before = self._loop.time() + START_WITHIN
-        ready: list[Job] = []
+        ready: dict[str, list[Job]] = {}
         for job in jobs:
             if isinstance(job, Refused):
                 self._quarantine(job)
             else:
                 job.start_before = start_before
-                ready.append(job)
-        if ready:
-            await self._senders.put(ready)
+                ready.setdefault(job.destination, []).append(job)
+        for name, some in ready.items():
+            await self._senders_to(name).put(some)
         return len(rows)
 
-    def _take(self, lane: int) -> tuple[list[Claimed], list[Job | Refused]]:
+    def _take(self, turns: Sequence[Turn]) -> tuple[list[Claimed], list[Job | Refused]]:
         """In the claimer's thread: claim, render, sign."""
-        rows = ledger.claim(self.destination, lane, BATCH)
+        rows = ledger.claim(turns)
         good = [row for row in rows if not schedule.is_poison(row.claims)]
         jobs = list(self._copies.jobs(good))
         poison = [row for row in rows if schedule.is_poison(row.claims)]
         if poison:
             jobs.append(Refused(poison, "workers took it and none came back"))
         return rows, jobs
+
+    def _senders_to(self, name: str) -> Senders:
+        if name not in self._senders:
+            ways = self._ways
+            find = partial(ways.find, self._known[name])
+            self._senders[name] = Senders(
+                Servers(find, self._shunned, self._timeouts),
+                Ears(
+                    self._done,
+                    self._unsent,
+                    partial(self._trouble, name),
+                    partial(self._answered, name),
+                ),
+                Bounds(
+                    ways.first,
+                    ways.most,
+                    ways.idle_seconds,
+                    self._places,
+                    asks_first=not ways.is_relay,
+                ),
+            )
+        return self._senders[name]
 
     # --- what the senders tell, in the thread of the loop
 
@@ -187,132 +248,75 @@ class Worker:
             for row in job.rows:
                 self._change(Change(row, State.QUEUED, now, is_attempt=False))
 
-    def _trouble(self, reason: str, jobs: list[Job]) -> None:
+    def _trouble(self, name: str, trouble: HostTrouble, jobs: list[Job]) -> None:
         """The host's failure, not theirs; but too old is too old."""
-        logger.error("host=%s state=refusing reason=%s", self.destination, reason)
-        self._is_well = False
-        run = self._loop.run_in_executor
-        run(self._recorder, _safely, ledger.host_failed, self.destination, reason)
-        result = Result(Outcome.TRY_LATER, text=reason, host=self.destination)
+        level = logging.ERROR if self._ways.is_relay else logging.WARNING
+        logger.log(level, "host=%s state=refusing reason=%s", name, trouble)
+        self._recorder.run(ledger.host_failed, name, str(trouble))
+        self._rota.drop(name)
+        result = Result(
+            Outcome.TRY_LATER, None, trouble.enhanced, str(trouble)[:MAX_TEXT], name
+        )
         for job in jobs:
             for row in job.rows:
                 change = changed(row, result, job.queued_at, is_attempt=False)
                 self._change(change)
 
-    def _answered(self) -> None:
-        run = self._loop.run_in_executor
-        run(self._recorder, _safely, ledger.host_answered, self.destination)
+    def _answered(self, name: str) -> None:
+        if self._known[name].has_failed:
+            self._recorder.run(ledger.host_answered, name)
 
     def _quarantine(self, refused: Refused) -> None:
         for row in refused.rows:
             logger.error("delivery=%s state=quarantined %s", row.id, refused.reason)
             self._change(
                 Change(
-                    row, State.QUARANTINED, is_attempt=False, text=refused.reason[:500]
+                    row,
+                    State.QUARANTINED,
+                    is_attempt=False,
+                    text=refused.reason[:MAX_TEXT],
                 )
             )
 
     def _change(self, change: Change) -> None:
-        self._changes.append(change)
-        self._has_changes.set()
-        if self._senders.waiting <= _LOW:
+        self._recorder.put(change)
+        senders = self._senders.get(change.row.destination)
+        if senders is None or senders.waiting <= _LOW:
             self._progress.set()
-
-    # --- recording
-
-    async def _record_forever(self) -> None:
-        while not (self._is_ending and not self._in_hand):
-            await self._has_changes.wait()
-            if len(self._changes) < BATCH and len(self._changes) < self._in_hand:
-                await asyncio.sleep(_GATHER)
-            batch, self._changes = self._changes[:BATCH], self._changes[BATCH:]
-            if not self._changes:
-                self._has_changes.clear()
-            await self._record(batch)
-            self._leases -= Counter(change.row.lease for change in batch)
-            self._progress.set()
-
-    async def _record(self, batch: Sequence[Change]) -> None:
-        """Until it is recorded or worth nothing: the database may be down."""
-        until = self._loop.time() + _RECORD_WITHIN
-        run = self._loop.run_in_executor
-        while batch and self._loop.time() < until:
-            try:
-                await run(self._recorder, _safely, record, batch)
-            except (OperationalError, InterfaceError) as error:
-                logger.warning(
-                    "record=%s state=failed reason=%s", self.destination, error
-                )
-                await asyncio.sleep(1)
-            else:
-                return
-
-    async def _renew_forever(self) -> None:
-        """Show that we live: else our rows are due again for others."""
-        run = self._loop.run_in_executor
-        while True:
-            await asyncio.sleep(ledger.LEASE.total_seconds() / 4)
-            if not self._leases:
-                continue
-            leases = (self.destination, tuple(self._leases))
-            try:
-                await run(self._recorder, _safely, ledger.renew, *leases)
-            except (OperationalError, InterfaceError) as error:
-                logger.warning(
-                    "renew=%s state=failed reason=%s", self.destination, error
-                )
 
     async def _end(self, grace: float) -> None:
         self._is_ending = True
-        await self._senders.end(grace)
-        if self._in_hand:
-            await asyncio.wait({self._recording}, timeout=grace)
-        self._recording.cancel()
-        self._renewing.cancel()
-        await asyncio.wait({self._recording, self._renewing})
-
-
-def _leave_database() -> None:
-    """`connection` is another one in each thread."""
-    connection.close()
-
-
-def _safely(action: Callable[..., T], *args: object) -> T:
-    """Run in a thread of ours; a broken connection is not kept."""
-    try:
-        return action(*args)
-    except Exception:
-        connection.close()
-        raise
+        senders = list(self._senders.values())
+        await asyncio.gather(*(each.end(grace) for each in senders))
+        await self._recorder.end(grace)
 
 
 # --- one worker for this process
 
 _lock = threading.Lock()
-_workers: dict[tuple[int, str], Worker] = {}
+_workers: dict[int, Worker] = {}
 
 
-def deliver(destination: str) -> bool:
+def deliver() -> bool:
     """Send for a while; True when there may be more to do at once."""
-    return _worker(destination).serve()
+    return _worker().serve()
 
 
 def stop() -> None:
     """Give back what this process has in its hands; it ends."""
     with _lock:
-        own = [key for key in _workers if key[0] == os.getpid()]
-        for key in own:
-            _workers.pop(key).stop()
+        worker = _workers.pop(os.getpid(), None)
+        if worker is not None:
+            worker.stop()
 
 
-def _worker(destination: str) -> Worker:
+def _worker() -> Worker:
     """Made at the first use behind a fork: threads do not survive one."""
-    key = (os.getpid(), destination)
+    pid = os.getpid()
     with _lock:
-        if key not in _workers:
-            share = -(-settings.RELAY_CONNECTIONS // max(1, settings.WORKERS))
-            _workers[key] = Worker(destination, relay.hop(), share)
-        return _workers[key]
+        if pid not in _workers:
+            _workers[pid] = Worker(ways.from_settings())
+        return _workers[pid]
 
 
 atexit.register(stop)

@@ -101,5 +101,5 @@ def test_errors_of_the_configuration_keep_it_from_starting(
         check=False,
     )
     assert done.returncode != 0
-    assert "RELAY: 'nowhere' is neither mailbox nor host:port." in done.stderr
+    assert "RELAY: 'nowhere' is neither mailbox, mx nor host:port." in done.stderr
     assert not (data / "valkey.lock").exists()

@@ -10,6 +10,7 @@ from smtpd.models import Delivery, Message, Outgoing
 from smtpd.outbound.relay import TLS, Hop
 from smtpd.outbound.wire import Timeouts
 from smtpd.queue.actions import enqueue
+from smtpd.queue.ways import to_relay
 from smtpd.queue.worker import Worker
 from tests.sink import Sink
 
@@ -64,7 +65,7 @@ def working(
     sink: Sink, *, connections: int = 3, timeouts: Timeouts = QUICK
 ) -> Iterator[Worker]:
     hop = Hop("127.0.0.1", sink.port, tls=TLS.NONE, helo="mx.lists.test")
-    worker = Worker("relay", hop, connections, timeouts)
+    worker = Worker(to_relay(hop, connections), timeouts)
     try:
         yield worker
     finally:

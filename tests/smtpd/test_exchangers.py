@@ -99,7 +99,11 @@ def test_families_take_turns_and_five_are_enough() -> None:
 
 
 def test_hosts_keep_their_order() -> None:
-    found = (1, "a.test", ["8.8.8.8"]), (2, "b.test", []), (3, "c.test", ["9.9.9.9"])
+    found: list[tuple[int, str, list[str]]] = [
+        (1, "a.test", ["8.8.8.8"]),
+        (2, "b.test", []),
+        (3, "c.test", ["9.9.9.9"]),
+    ]
     assert reach(*found) == ["8.8.8.8", "9.9.9.9"]
 
 

@@ -17,7 +17,8 @@ from django.db import connection
 from django.utils import timezone
 
 from smtpd.models import Delivery, Destination, Outgoing
-from smtpd.queue import actions, ledger
+from smtpd.queue import actions, due, ledger
+from smtpd.queue.rota import Turn
 from smtpd.tokens import Purpose, make, read
 from tests.sink import Received, Script, Sink
 from tests.smtpd.sending import (
@@ -30,6 +31,10 @@ from tests.smtpd.sending import (
 )
 
 pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def claim(limit: int) -> list[ledger.Claimed]:
+    return ledger.claim([Turn("relay", Outgoing.Lane.BULK, limit)])
 
 
 def test_copies_alike_share_a_transaction() -> None:
@@ -149,7 +154,7 @@ def test_refusing_host_is_left_alone_and_nobody_is_blamed(script: Script) -> Non
         tried = sink.connections
         run(worker)
         assert sink.connections == tried, "asked although it was to be left alone"
-    assert ledger.due() == []
+    assert not any(host.is_due for host in due.walk())
     assert {row.state for row in Delivery.objects.all()} == {"queued"}
     assert {row.attempts for row in Delivery.objects.all()} == {0}
 
@@ -251,10 +256,10 @@ def test_stop_gives_back_what_was_not_begun() -> None:
 
 def test_result_of_an_old_lease_changes_nothing() -> None:
     make_outgoing([("sam@home.test", 1)])
-    (old,) = ledger.claim("relay", Outgoing.Lane.BULK, 50)
-    assert ledger.claim("relay", Outgoing.Lane.BULK, 50) == []
+    (old,) = claim(50)
+    assert claim(50) == []
     Delivery.objects.update(next_attempt_at=timezone.now())
-    (new,) = ledger.claim("relay", Outgoing.Lane.BULK, 50)
+    (new,) = claim(50)
     assert ledger.record([ledger.Change(old, "failed")]) == set()
     assert ledger.record([ledger.Change(new, "sent")]) == {new.id}
     row = Delivery.objects.get()
@@ -263,9 +268,9 @@ def test_result_of_an_old_lease_changes_nothing() -> None:
 
 def test_renewed_lease_outlives_its_first_end() -> None:
     make_verp(people(2))
-    rows = ledger.claim("relay", Outgoing.Lane.BULK, 1)
+    rows = claim(1)
     Delivery.objects.update(next_attempt_at=timezone.now() + timedelta(seconds=1))
-    ledger.renew("relay", {rows[0].lease})
+    ledger.renew({"relay"}, {rows[0].lease})
     kept = Delivery.objects.get(pk=rows[0].id).next_attempt_at
     other = Delivery.objects.exclude(pk=rows[0].id).get().next_attempt_at
     assert kept > timezone.now() + ledger.LEASE / 2
@@ -286,9 +291,9 @@ def test_held_row_is_not_sent_until_retry() -> None:
 def test_retry_does_not_wait_for_the_hosts_backoff() -> None:
     make_verp(people(1))
     ledger.host_failed("relay", "wrong password")
-    assert ledger.claim("relay", Outgoing.Lane.BULK, 1) == []
+    assert claim(1) == []
     assert actions.retry(Delivery.objects.all()) == 1
-    assert len(ledger.claim("relay", Outgoing.Lane.BULK, 1)) == 1
+    assert len(claim(1)) == 1
 
 
 def test_cancelled_row_is_never_sent() -> None:
@@ -304,8 +309,9 @@ WORK = """
 import django; django.setup()
 from django.db import connection
 from smtpd.outbound.relay import Hop, TLS
+from smtpd.queue.ways import to_relay
 from smtpd.queue.worker import Worker
-Worker("relay", Hop("127.0.0.1", {port}, tls=TLS.NONE), 3).serve(60)
+Worker(to_relay(Hop("127.0.0.1", {port}, tls=TLS.NONE), 3)).serve(60)
 """
 
 
