@@ -55,7 +55,9 @@ def authenticate(name: str, password: str, client: Client) -> Account | Reply:
     """
     if brake.is_braked(name, client.peer):
         return replies.AUTH_BRAKED
-    rows = AppPassword.objects.good().filter(user__email=name.strip().lower())
+    # LOGIN may bring NUL, which PostgreSQL does not take.
+    email = name.strip().lower().replace("\0", "")
+    rows = AppPassword.objects.good().filter(user__email=email)
     digest = passwords.digest(password)
     good = [
         row

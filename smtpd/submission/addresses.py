@@ -22,6 +22,8 @@ _TOKEN = re.compile(
     re.DOTALL,
 )
 _COMMENT = re.compile(rb"\\.|[()]|[^\\()]+|\\", re.DOTALL)
+# What some readers of a comment take for its end, or for the begin of a quote.
+_ODD = re.compile(rb'["\\<>\[\]]')
 _BLANK = b" \t\r\n"
 
 
@@ -29,11 +31,17 @@ class Unclear(ValueError):
     """Two programs could read two authors out of it."""
 
 
+# Kind, begin and end.
+_Token = tuple[str, int, int]
+
+
 @dataclass(slots=True)
 class _Piece:
     """One mailbox: what stands between two commas, comments left out."""
 
-    tokens: list[tuple[str, int, int]] = field(default_factory=list)
+    tokens: list[_Token] = field(default_factory=list)
+    # The name of the group that begins with it.
+    group: list[_Token] = field(default_factory=list)
 
 
 def qualify(raw: bytes, domain: bytes) -> bytes:
@@ -42,7 +50,8 @@ def qualify(raw: bytes, domain: bytes) -> bytes:
     Only where it is beyond doubt: `sam` and `Sam <sam>`, not a quoted string
     and no two words. Everything else stays as it is.
     """
-    done, at = [], 0
+    done: list[bytes] = []
+    at = 0
     for end in sorted(_bare_ends(raw)):
         done += [raw[at:end], b"@", domain]
         at = end
@@ -53,8 +62,10 @@ def count(raw: bytes) -> int:
     """How many mailboxes a field names; raise Unclear unless it is plain."""
     pieces = _pieces(raw)
     for piece in pieces:
-        _refuse_unclear(raw, piece)
-    return len(pieces)
+        _refuse_unclear_name(raw, piece.group)
+        if piece.tokens:
+            _refuse_unclear(raw, piece.tokens)
+    return sum(bool(piece.tokens) for piece in pieces)
 
 
 def _bare_ends(raw: bytes) -> list[int]:
@@ -76,23 +87,25 @@ def _bare_ends(raw: bytes) -> list[int]:
     return found
 
 
-def _refuse_unclear(raw: bytes, piece: _Piece) -> None:
+def _refuse_unclear(raw: bytes, tokens: list[_Token]) -> None:
     """Either `name <mailbox>` with nothing behind it, or a mailbox alone."""
-    kinds = [kind for kind, _, _ in piece.tokens]
-    if kinds == ["word"]:
-        _, begin, end = piece.tokens[0]
+    kind, begin, end = tokens[-1]
+    if kind == "word" and len(tokens) == 1:
         if not _MAILBOX.fullmatch(raw[begin:end].strip(_BLANK)):
             raise Unclear("more than a mailbox, without brackets")
         return
-    if kinds.count("angle") != 1 or kinds[-1] != "angle":
+    if kind != "angle" or not raw.endswith(b">", begin, end):
         raise Unclear("something behind the mailbox")
-    for kind, begin, end in piece.tokens:
-        if kind == "word" and not _PHRASE.fullmatch(raw, begin, end):
+    _refuse_unclear_name(raw, tokens[:-1])
+
+
+def _refuse_unclear_name(raw: bytes, tokens: list[_Token]) -> None:
+    """Only words and whole quotes."""
+    for kind, begin, end in tokens:
+        text = raw[begin:end]
+        is_quote = kind == "quoted" and len(text) > 1 and text.endswith(b'"')
+        if not is_quote and not (kind == "word" and _PHRASE.fullmatch(text)):
             raise Unclear("a name with special characters outside quotes")
-        if kind == "quoted" and (end - begin < 2 or not raw.endswith(b'"', begin, end)):
-            raise Unclear("a quote that does not end")
-    if not raw.endswith(b">", *piece.tokens[-1][1:]):
-        raise Unclear("a bracket that does not close")
 
 
 def _pieces(raw: bytes) -> list[_Piece]:
@@ -102,15 +115,17 @@ def _pieces(raw: bytes) -> list[_Piece]:
         if kind == "end":
             pieces.append(_Piece())
         elif kind == "group":
-            pieces[-1].tokens.clear()
+            pieces[-1].group += pieces[-1].tokens
+            pieces[-1].tokens = []
         elif raw[begin:end].strip(_BLANK):
             pieces[-1].tokens.append((kind, begin, end))
-    return [piece for piece in pieces if piece.tokens]
+    return pieces
 
 
-def _tokens(raw: bytes) -> list[tuple[str, int, int]]:
+def _tokens(raw: bytes) -> list[_Token]:
     """Kind, begin and end of each token of the value outside comments."""
-    found, at = [], raw.index(b":") + 1
+    found: list[_Token] = []
+    at = raw.index(b":") + 1
     while at < len(raw):
         match = _TOKEN.match(raw, at)
         if match is None:
@@ -120,6 +135,9 @@ def _tokens(raw: bytes) -> list[tuple[str, int, int]]:
         at = match.end()
         if match.lastgroup == "open":
             at = _behind_comment(raw, at)
+            is_closed = raw.endswith(b")", 0, at)
+            if not is_closed or _ODD.search(raw, match.start(), at):
+                found.append(("odd", match.start(), at))
         else:
             found.append((match.lastgroup or "", match.start(), at))
     return found
