@@ -63,7 +63,8 @@ SETTINGS = frozenset(
         "bounce_limit",
     }
 )
-_LOCAL_PART = re.compile(r"[a-z0-9](?:[a-z0-9_-]|\.(?!\.))*(?<![.-])")
+# Where dots and hyphens may stand; _may_stand says what else.
+_LOCAL_PART = re.compile(r"[^._\s-](?:[^.\s]|\.(?!\.))*(?<![.-])")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
@@ -147,18 +148,23 @@ def _free_address(text: str) -> tuple[str, Domain]:
     domain = Domain.objects.filter(name=domain_name).first()
     if domain is None:
         raise _refused(f"{domain_name} is not a domain of this site.")
-    if not _LOCAL_PART.fullmatch(local_part):
+    if not _LOCAL_PART.fullmatch(local_part) or not all(map(_may_stand, local_part)):
         raise _refused(
             "A list's name has letters, digits, dots, hyphens and underscores,"
             " begins with a letter or digit and does not end with a dot or hyphen."
         )
-    if len(local_part) > MAX_NAME:
+    if len(local_part.encode()) > MAX_NAME:
         raise _refused(f"A list's name has at most {MAX_NAME} characters.")
     stem, _, suffix = local_part.rpartition("-")
     if local_part in RESERVED or (stem and suffix in SUFFIXES):
         raise _refused(f"{local_part}@ is reserved for the site's own mail.")
     _refuse_taken(domain, local_part)
     return local_part, domain
+
+
+def _may_stand(character: str) -> bool:
+    """Letters and digits of every script, and their marks (RFC 6531 3.3)."""
+    return character in "._-" or unicodedata.category(character)[0] in "LMN"
 
 
 def _refuse_taken(domain: Domain, local_part: str) -> None:

@@ -52,11 +52,12 @@ class CreateForm(forms.Form):
         help_text="As people call it, such as Garden Club.",
     )
     local_part = forms.RegexField(
-        r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
+        r"^[^\W_][^\s@]*$",
         label="Address",
         max_length=50,
         help_text="People write to this address to reach everybody. It cannot be"
-        " changed later.",
+        " changed later. With letters beyond a to z, people on old mail systems"
+        " cannot write to it or get its mail.",
         error_messages={
             "invalid": "Use letters, digits, dots, dashes and underscores; begin with"
             " a letter or digit."

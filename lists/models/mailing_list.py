@@ -70,8 +70,11 @@ class MailingList(models.Model):
 
     @property
     def list_id(self) -> str:
-        """The identifier between the brackets of List-Id (RFC 2919 2)."""
-        return f"{self.address.local_part}.{self.address.domain.name}"
+        """The identifier between the brackets of List-Id, in ASCII (RFC 2919 2)."""
+        label = self.address.local_part
+        if not label.isascii():
+            label = f"xn--{label.encode('punycode').decode('ascii')}"
+        return f"{label}.{self.address.domain.name}"
 
     @property
     def held_count(self) -> int:

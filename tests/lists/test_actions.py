@@ -40,7 +40,9 @@ def test_a_list_is_founded_with_its_owner() -> None:
         ("chess-@lists.test", "letters, digits"),
         (".chess@lists.test", "letters, digits"),
         ("a..b@lists.test", "letters, digits"),
-        ("chéss@lists.test", "letters, digits"),
+        ("ch\u200bss@lists.test", "letters, digits"),
+        ("ch\u2460ß!@lists.test", "letters, digits"),
+        ("ß" * 30 + "@lists.test", "at most"),
         ("chess\n@lists.test", "letters, digits"),
         ("x" * 60 + "@lists.test", "at most"),
         ("postmaster@lists.test", "reserved"),
@@ -53,6 +55,13 @@ def test_an_address_that_is_no_lists_is_refused(address: str, why: str) -> None:
     with pytest.raises(ValidationError, match=why):
         create_list(address, "Chess")
     assert not Address.objects.exists()
+
+
+def test_a_name_may_have_letters_of_every_script() -> None:
+    mlist = create_list("Grüße@lists.test", "Chess")
+    assert mlist.posting_address == "grüße@lists.test"
+    # RFC 2919 3 knows no UTF-8.
+    assert mlist.list_id == "xn--gre-6ka8l.lists.test"
 
 
 @pytest.mark.parametrize("taken", ["chess", "chess-owner", "chess-join"])
