@@ -17,7 +17,7 @@ from email.header import Header
 from email.utils import formataddr
 
 # Postfix stops at 100 KB, common mail stays under 20.
-MAX_HEADER = 256 * 1024
+MAX_HEADER = 128 * 1024
 MAX_FIELDS = 1000
 # What is read of one field's value; the rest is kept and not looked at.
 MAX_VALUE = 16 * 1024

@@ -22,6 +22,7 @@ from smtpd import fields
 MAX_READ = 4_000_000
 # What is shown of one text.
 MAX_TEXT = 200_000
+MAX_LINES = 100_000
 MAX_PARTS = 100
 MAX_LINKS = 20
 # The parser compares every line with every open boundary.
@@ -74,6 +75,9 @@ def read(raw: bytes) -> Letter:
     _read_headers(raw, letter)
     if len(raw) > MAX_READ:
         letter.problem = "It is too big to be taken apart here. The source is whole."
+        return letter
+    if raw.count(b"\n") > MAX_LINES:
+        letter.problem = "It has too many lines to be taken apart here."
         return letter
     if raw.lower().count(b"boundary") > MAX_BOUNDARIES:
         letter.problem = "It has too many parts to be taken apart here."

@@ -65,6 +65,11 @@ class Reply:
         """Whether it grants what was asked for (2xx)."""
         return 200 <= self.code < 300
 
+    @property
+    def is_permanent(self) -> bool:
+        """Whether trying again would not help (5xx)."""
+        return self.code >= 500
+
 
 # --- the session ------------------------------------------------------------
 GREETING = Reply(220, "", "{hostname} ESMTP")
@@ -130,6 +135,8 @@ SHUTTING_DOWN = Reply(421, "4.3.2", "Shutting down, try again soon")
 TOO_BUSY = Reply(421, "4.3.2", "Too many connections, try again later")
 TOO_MANY_FROM_YOU = Reply(421, "4.7.0", "Too many connections from your address")
 TOO_MANY_ERRORS = Reply(421, "4.7.0", "Too many errors, closing")
+TOO_MANY_REFUSED = Reply(421, "4.7.0", "Too many unknown recipients, closing")
+TOO_IDLE = Reply(421, "4.7.0", "Too many commands without a message, closing")
 TOO_MUCH_DATA = Reply(421, "4.7.0", "Far over the size limit, closing")
 
 # --- paths --------------------------------------------------------------------

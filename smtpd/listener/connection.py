@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import logging
 from asyncio import StreamReaderProtocol
 from collections.abc import Awaitable, Callable, Sequence
@@ -44,7 +45,7 @@ from smtpd.listener.requests import (
 )
 from smtpd.listener.service import Service
 from smtpd.listener.session import Session
-from smtpd.listener.spool import Spool
+from smtpd.listener.spool import NoRoom, Spool
 from smtpd.listener.threads import trouble
 from smtpd.replies import Reply
 
@@ -252,6 +253,7 @@ class Connection(SMTP):
             self._timer = None
         if request.phase is Phase.COMMAND:
             self.machine.state.is_full = self.listener.is_full()
+            self.machine.state.room = self.listener.room.left
         self._octets += len(data)
         self.machine.receive(data)
         return bool(data)
@@ -353,12 +355,24 @@ class Connection(SMTP):
         try:
             if self._spool is None:
                 self._spool = Spool(
-                    self.listener.folder, memory=self.limits.spool_memory
+                    self.listener.folder,
+                    memory=self.limits.spool_memory,
+                    room=self.listener.room,
                 )
             self._spool.write(request.data)
+        except NoRoom:
+            log.warning("no room for content peer=%s", self.peer)
+            await self._keep_failed(replies.DISK_LOW)
         except OSError as error:
-            self.machine.keep_failed(trouble(error, self.peer))
+            reply = trouble(error, self.peer)
+            is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+            await self._keep_failed(replies.DISK_LOW if is_full else reply)
         return True
+
+    async def _keep_failed(self, reply: Reply) -> None:
+        """Nothing more is kept of it, and what was makes room for others."""
+        self.machine.keep_failed(reply)
+        await self._forget()
 
     async def _forget(self, request: Forget | None = None) -> bool:
         if self._spool is not None:

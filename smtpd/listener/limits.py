@@ -25,6 +25,12 @@ class Limits:
     # So many are free; each one more has to be waited for, in seconds.
     free_errors: int = 5
     error_pause: float = 1.0
+    # Recipients of one session that do not exist: so many are free, each one
+    # more has to be waited for, and then nobody is looked up any more.
+    free_refusals: int = 20
+    refusals: int = 100
+    # Commands one after the other that bring no message: NOOP, RSET and such.
+    idle_commands: int = 100
     # Wrong passwords in one session, and how much longer each next try takes.
     failed_logins: int = 3
     login_pause: float = 2.0
@@ -58,5 +64,7 @@ class Limits:
     # ...and so many messages beyond this are in memory at the same time.
     large_message: int = 1_048_576
     large_at_once: int = 2
+    # So many octets may be in such files in all, or who wants more waits.
+    spool_total: int = 1_073_741_824
     # No MAIL is taken with less room than this on the disk of the spool.
     free_space: int = 67_108_864

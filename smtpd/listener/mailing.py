@@ -33,7 +33,7 @@ def mail(state: State, argument: bytes) -> Reply | CheckSender:
         raise Refused(replies.NEEDS_SMTPUTF8)
     if asked.size > state.limits.message_size:
         raise Refused(replies.TOO_BIG.fill(size=state.limits.message_size))
-    if state.is_full:
+    if state.is_full or asked.size > state.room:
         raise Refused(replies.DISK_LOW)
     transaction = _transaction(state, path, asked)
     if state.kind is Kind.SUBMISSION:
@@ -78,14 +78,28 @@ def rcpt(state: State, argument: bytes) -> Reply | Decide:
     path, rest = paths.forward_path(text, utf8=transaction.needs_utf8)
     asked = parameters.rcpt(rest, utf8=transaction.needs_utf8)
     transaction.refused -= 1
-    known = [recipient.path for recipient in transaction.recipients]
-    if path in known:
-        transaction.answers.append(known.index(path))
+    known = transaction.places.get(path)
+    if known is not None:
+        transaction.answers.append(known)
         return replies.RCPT_OK
-    if len(known) >= state.limits.recipients:
+    if len(transaction.recipients) >= state.limits.recipients:
         raise Refused(replies.TOO_MANY_RECIPIENTS)
+    _refuse_searching(state, transaction)
     state.asked = Recipient(path, None, asked.notify, asked.orcpt)
     return Decide(path)
+
+
+def _refuse_searching(state: State, transaction: Transaction) -> None:
+    """End the search for addresses that exist.
+
+    The message for those that were found may still come, so that a sender
+    with many old addresses gets on.
+    """
+    if state.refused < state.limits.refusals or state.is_trusted:
+        return
+    if transaction.recipients:
+        raise Refused(replies.TOO_MANY_RECIPIENTS)
+    raise Refused(replies.TOO_MANY_REFUSED)
 
 
 def decided(state: State, reply: Reply, route: object) -> None:
@@ -98,10 +112,12 @@ def decided(state: State, reply: Reply, route: object) -> None:
     transaction = state.transaction
     assert transaction is not None
     if reply.is_positive:
+        transaction.places[state.asked.path] = len(transaction.recipients)
         transaction.answers.append(len(transaction.recipients))
         transaction.recipients.append(replace(state.asked, route=route))
     else:
         transaction.refused += 1
+        state.refused += reply.is_permanent
     state.asked = None
 
 
@@ -110,6 +126,8 @@ def data(state: State, argument: bytes) -> Reply:
     if argument:
         raise Refused(replies.BAD_ARGUMENT)
     _refuse_empty(state, _open(state))
+    if state.is_full:
+        raise Refused(replies.DISK_LOW)
     return replies.GO_AHEAD
 
 
@@ -127,6 +145,8 @@ def bdat(state: State, argument: bytes) -> Reply | Chunk:
         if state.transaction is None:
             raise Refused(replies.MAIL_FIRST)
         _refuse_empty(state, state.transaction)
+        if state.is_full and not state.transaction.is_chunked:
+            raise Refused(replies.DISK_LOW)
     except Refused as refused:
         return Chunk(size, is_last, refused.reply)
     state.transaction.is_chunked = True

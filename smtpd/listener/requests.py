@@ -77,6 +77,8 @@ class Transaction:
     ret: str = ""
     envid: str = ""
     recipients: list[Recipient] = field(default_factory=list)
+    # Where each forward-path stands among them.
+    places: dict[Path, int] = field(default_factory=dict)
     # For every RCPT that got a yes, which recipient it named: LMTP answers
     # each of them, and one may be named twice.
     answers: list[int] = field(default_factory=list)

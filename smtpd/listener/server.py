@@ -15,6 +15,7 @@ from smtpd.listener.connection import Connection
 from smtpd.listener.gate import Gate
 from smtpd.listener.limits import Limits
 from smtpd.listener.service import Service
+from smtpd.listener.spool import Room
 from smtpd.listener.threads import Threads
 from smtpd.replies import Reply
 
@@ -46,6 +47,7 @@ class Listener:
         # When the last content must have come in.
         self.last_call = float("inf")
         self._gate = Gate(total=limits.connections, of_peer=limits.connections_of_peer)
+        self.room = Room(limits.spool_total)
         self._large = asyncio.Semaphore(limits.large_at_once)
         self._servers: list[asyncio.Server] = []
         self._connections: set[Connection] = set()

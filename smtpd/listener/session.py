@@ -73,6 +73,8 @@ class Session:
         # Why the content could not be kept.
         self._trouble: Reply | None = None
         self._errors = 0
+        # Commands since the last message that was taken.
+        self._idle = 0
         self._steps = 0
         # What has to be done before the next octet is looked at.
         self._waiting: list[Action] = []
@@ -100,8 +102,12 @@ class Session:
 
     def decided(self, reply: Reply, route: object = None) -> None:
         """Report what a Question found; a positive reply to RCPT has a route."""
+        before = self.state.refused
         mailing.decided(self.state, reply, route)
         self._say(reply)
+        is_search = before < self.state.refused > self.limits.free_refusals
+        if is_search and not self.state.is_trusted:
+            self._waiting.append(Pause(self.limits.error_pause))
 
     def authenticated(
         self, found: Account | Reply, *, may_expand: bool = False
@@ -120,6 +126,8 @@ class Session:
         assert transaction is not None
         self.state.transaction = None
         self._chunks = None
+        if any(answer.is_positive for answer in answers):
+            self._idle = 0
         if self.state.kind is not Kind.LMTP:
             self._say(answers[0])
             return
@@ -212,8 +220,12 @@ class Session:
             self._is_over = True
         elif reply.code == replies.BAD_CREDENTIALS.code:
             self._failed_login()
+        elif reply.code == replies.TOO_MANY_REFUSED.code:
+            self._is_over = True
         elif reply.code in _ERRORS:
             self._count_error()
+        elif reply.is_positive and reply is not replies.RCPT_OK:
+            self._count_idle()
 
     def _failed_login(self) -> None:
         self.state.failed_logins += 1
@@ -227,6 +239,12 @@ class Session:
             self._close(replies.TOO_MANY_ERRORS)
         elif self._errors > self.limits.free_errors:
             self._waiting.append(Pause(self.limits.error_pause))
+
+    def _count_idle(self) -> None:
+        """A client that only talks takes the place of one that brings mail."""
+        self._idle += 1
+        if self._idle > self.limits.idle_commands and not self.state.is_trusted:
+            self._close(replies.TOO_IDLE)
 
     def _begin_chunk(self, chunk: Chunk) -> None:
         if chunk.size > self.limits.message_size * self.limits.drain_factor:

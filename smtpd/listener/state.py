@@ -35,8 +35,11 @@ class State:
         self.client = client or Client()
         # Refused by policy: 503 to everything but QUIT (RFC 5321 3.1).
         self.is_unwelcome = False
-        # No message can be kept now.
+        # No message can be kept now; for how many octets there is room.
         self.is_full = False
+        self.room = limits.spool_total
+        # Recipients that were refused for good, whatever the message.
+        self.refused = 0
         self.transaction: Transaction | None = None
         # The AUTH that waits for the client's next line.
         self.exchange: Exchange | None = None
@@ -49,6 +52,11 @@ class State:
     def offers_auth(self) -> bool:
         """Whether names and passwords are taken here at all."""
         return self.kind is Kind.SUBMISSION
+
+    @property
+    def is_trusted(self) -> bool:
+        """A server of our own in front asks on behalf of everybody (RFC 2033)."""
+        return self.kind is Kind.LMTP
 
     @property
     def protocol(self) -> str:

@@ -53,6 +53,8 @@ class Stage:
     kind: Kind = Kind.SMTP
     is_secure: bool = False
     refusal: Reply | None = None
+    # Domains about which the database says nothing now.
+    unanswered: tuple[str, ...] = ()
     said: bytearray = field(default_factory=bytearray)
     writes: list[bytes] = field(default_factory=list)
     stored: list[tuple[Transaction, bytes]] = field(default_factory=list)
@@ -104,6 +106,8 @@ class Stage:
                     self.session.decided(replies.OK.with_text(f"verified {text}"))
                 case Expand(text):
                     self.session.decided(replies.OK.with_text(f"expanded {text}"))
+                case Decide(path) if path.domain in self.unanswered:
+                    self.session.decided(replies.TEMP_TROUBLE.fill(id="1"))
                 case Decide(path):
                     is_known = path.domain in ("l.test", "")
                     self.session.decided(

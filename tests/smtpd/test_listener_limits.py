@@ -87,6 +87,43 @@ def test_a_message_octet_by_octet_is_cut_off(tmp_path: Path, limits: Limits) -> 
         assert client.reply().startswith("421 4.4.2")
 
 
+def test_large_messages_share_a_room_and_small_ones_need_none(tmp_path: Path) -> None:
+    limits = Limits(spool_memory=1000, spool_total=50_000)
+    with (
+        listening(CatchAll(), tmp_path, limits=limits) as running,
+        running.connect() as large,
+        running.connect() as other,
+        running.connect() as small,
+    ):
+        large.open()
+        large.say(b"0123\r\n" * 6_000)
+        until(lambda: running.listener.room.left < 20_000)
+        other.open()
+        assert other.ask(b"0123\r\n" * 6_000 + b".\r\n").startswith("452 4.3.1")
+        assert other.ask(b"MAIL FROM:<> SIZE=40000\r\n").startswith("452 4.3.1")
+        small.open()
+        assert small.ask(b"0123\r\n" * 100 + b".\r\n").startswith("250 ")
+        assert large.ask(b".\r\n").startswith("250 ")
+        # What was stored or refused has left it.
+        assert running.listener.room.left == 50_000
+        assert other.ask(b"MAIL FROM:<> SIZE=40000\r\n").startswith("250 ")
+        other.say(b"RCPT TO:<a@l.test>\r\nDATA\r\n")
+        other.replies(2)
+        assert other.ask(b"0123\r\n" * 6_000 + b".\r\n").startswith("250 ")
+    assert Copy.objects.count() == 3
+
+
+def test_who_leaves_in_the_middle_leaves_the_room(tmp_path: Path) -> None:
+    limits = Limits(spool_memory=1000, spool_total=50_000)
+    with listening(CatchAll(), tmp_path, limits=limits) as running:
+        client = running.connect()
+        client.open()
+        client.say(b"0123\r\n" * 6_000)
+        until(lambda: running.listener.room.left < 20_000)
+        client.reset()
+        until(lambda: running.listener.room.left == 50_000)
+
+
 def test_slow_clients_do_not_delay_an_honest_one(tmp_path: Path) -> None:
     with listening(CatchAll(), tmp_path) as running, ExitStack() as stack:
         for number in range(300):
