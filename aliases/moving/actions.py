@@ -11,6 +11,7 @@ from aliases.actions import (
     check_targets,
     create,
     mailbox_of,
+    one_at_a_time,
     refuse_role,
     update,
 )
@@ -32,6 +33,7 @@ def move(
     already moves on. Refused when the new address leads back here.
     """
     refuse_role(alias, "moved")
+    one_at_a_time()
     checked = check_targets(mailbox_of(alias), [moved_to])
     if len(checked) != 1:
         raise Refused("A person moves to one new address.")
@@ -52,6 +54,7 @@ def move_back(alias: Alias) -> None:
 
     Refused when they have come to lead back here in the meantime.
     """
+    one_at_a_time()
     address = alias.address
     moved_to = address.moved_to
     address.kind = Address.Kind.ALIAS

@@ -2,42 +2,20 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
-
 import pytest
 from django.core import mail
-from django.db import connection
 
 from lists.bounces.actions import take_report
 from lists.models import Bounce, Request, Subscription
 from lists.subscriptions import limits
 from lists.subscriptions.actions import LastOwner, leave
 from lists.subscriptions.asking import ask_to_join, confirm
+from tests.at_once import THREADS, at_once
 from tests.lists.bounces.ledger import make_delivery
 from tests.lists.bounces.mails import UNKNOWN_USER
 from tests.lists.posts import NICK, SAM, make_list, store, subscribe
 
 pytestmark = pytest.mark.django_db(transaction=True)
-THREADS = 6
-T = TypeVar("T")
-
-
-def at_once(verb: Callable[[int], T]) -> list[T]:
-    """Call a verb in several threads that start together."""
-    start = threading.Barrier(THREADS)
-
-    def run(number: int) -> T:
-        try:
-            start.wait(timeout=10)
-            return verb(number)
-        finally:
-            connection.close()
-
-    with ThreadPoolExecutor(THREADS) as pool:
-        return list(pool.map(run, range(THREADS)))
 
 
 def test_the_limit_holds_for_those_who_ask_at_once() -> None:
