@@ -7,10 +7,14 @@ from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group
+from django.http import HttpRequest
 from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm
 
+from aliases.actions import provision
 from project.models import User
+from smtpd.admin import DomainAdmin, DomainForm
+from smtpd.models import Domain
 
 
 class NewUserForm(forms.ModelForm):  # type: ignore[type-arg] # not generic at run time
@@ -57,6 +61,18 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[misc,type-arg] # n
         ("Dates", {"fields": ("last_login", "date_joined")}),
     )
     add_fieldsets = ((None, {"fields": ("email", "name", "is_staff", "is_superuser")}),)
+
+
+@admin.register(Domain)
+class HostedDomainAdmin(DomainAdmin):
+    """A new domain has its postmaster and abuse desk from the start."""
+
+    def save_model(
+        self, request: HttpRequest, obj: Domain, form: DomainForm, change: bool
+    ) -> None:
+        super().save_model(request, obj, form, change)
+        if not change:
+            provision(obj)
 
 
 admin.site.unregister(Group)

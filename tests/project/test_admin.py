@@ -182,7 +182,9 @@ def test_a_list_is_founded_with_its_owner(root: Client) -> None:
     assert MailingList.objects.count() == 1
 
 
-def test_a_domain_gets_its_key(root: Client) -> None:
+def test_a_domain_gets_its_key_its_postmaster_and_its_abuse_desk(
+    root: Client,
+) -> None:
     data = {
         "name": "New.test",
         "dkim_selector": "folkmoot",
@@ -190,7 +192,16 @@ def test_a_domain_gets_its_key(root: Client) -> None:
         "is_active": "on",
     }
     assert root.post(page(Domain, "add"), data).status_code == 302
-    assert "PRIVATE KEY" in Domain.objects.get(name="new.test").dkim_key
+    domain = Domain.objects.get(name="new.test")
+    assert "PRIVATE KEY" in domain.dkim_key
+    roles = domain.addresses.values_list("local_part", flat=True)
+    assert set(roles) == {"postmaster", "abuse"}
+    # Saved again, one that was given up stays so.
+    Address.objects.get(domain=domain, local_part="abuse").delete()
+    root.post(page(Domain, "change", domain.pk), {"description": "Ours"})
+    domain.refresh_from_db()
+    assert domain.description == "Ours"
+    assert domain.addresses.get().local_part == "postmaster"
 
 
 def test_a_member_is_added_by_address(root: Client) -> None:
