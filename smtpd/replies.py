@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import textwrap
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 # RFC 5321 4.5.3.1.5 allows 512 octets with code and CRLF.
 LINE_LENGTH = 480
@@ -33,20 +34,7 @@ class Reply:
         Whatever stands in the text, the result is ASCII without control
         characters and keeps the length RFC 5321 sets for a line.
         """
-        lines = [
-            part
-            for line in self.text.split("\n")
-            for part in textwrap.wrap(
-                _CONTROLS.sub("?", line.replace("\r", "")), LINE_LENGTH
-            )
-            or [""]
-        ]
-        marks = ["-"] * (len(lines) - 1) + [" "]
-        enhanced = f"{self.enhanced} " if self.enhanced else ""
-        return "".join(
-            f"{self.code}{mark}{enhanced}{line}\r\n"
-            for mark, line in zip(marks, lines, strict=True)
-        ).encode("ascii")
+        return _wire(self)
 
     def __str__(self) -> str:
         """Return it as people write it: code, enhanced code, text."""
@@ -69,6 +57,30 @@ class Reply:
     def is_permanent(self) -> bool:
         """Whether trying again would not help (5xx)."""
         return self.code >= 500
+
+
+@lru_cache(maxsize=512)
+def _wire(reply: Reply) -> bytes:
+    text = reply.text
+    is_plain = len(text) <= LINE_LENGTH and text.isascii() and text.isprintable()
+    lines = [text] if is_plain else _lines(text)
+    marks = ["-"] * (len(lines) - 1) + [" "]
+    enhanced = f"{reply.enhanced} " if reply.enhanced else ""
+    return "".join(
+        f"{reply.code}{mark}{enhanced}{line}\r\n"
+        for mark, line in zip(marks, lines, strict=True)
+    ).encode("ascii")
+
+
+def _lines(text: str) -> list[str]:
+    return [
+        part
+        for line in text.split("\n")
+        for part in textwrap.wrap(
+            _CONTROLS.sub("?", line.replace("\r", "")), LINE_LENGTH
+        )
+        or [""]
+    ]
 
 
 # --- the session ------------------------------------------------------------

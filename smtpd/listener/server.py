@@ -8,6 +8,7 @@ import logging
 import shutil
 import socket
 import ssl
+import time
 from pathlib import Path
 
 from smtpd.listener.blocklists import Blocklists
@@ -49,6 +50,8 @@ class Listener:
         self._gate = Gate(total=limits.connections, of_peer=limits.connections_of_peer)
         self.room = Room(limits.spool_total)
         self._large = asyncio.Semaphore(limits.large_at_once)
+        self._is_full = False
+        self._look_again_at = 0.0
         self._servers: list[asyncio.Server] = []
         self._connections: set[Connection] = set()
         self._is_empty = asyncio.Event()
@@ -89,7 +92,21 @@ class Listener:
         return self._large
 
     def is_full(self) -> bool:
-        """Whether the disk of the spool has no room for another message."""
+        """Whether the disk of the spool has no room for another message.
+
+        Looked at once a second: a disk does not fill faster than we can say.
+        """
+        now = time.monotonic()
+        if now >= self._look_again_at:
+            self._look_again_at = now + 1.0
+            self._is_full = self._has_no_room()
+        return self._is_full
+
+    def doubt_disk(self) -> None:
+        """It would not take a file: look at it again before the next MAIL."""
+        self._look_again_at = 0.0
+
+    def _has_no_room(self) -> bool:
         try:
             return shutil.disk_usage(self.folder).free < self.limits.free_space
         except OSError:
