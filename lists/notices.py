@@ -11,7 +11,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
-from email.utils import formataddr
 
 from django.conf import settings
 from django.core.mail import EmailMessage
@@ -20,7 +19,7 @@ from django.template.loader import render_to_string
 from django.utils import timezone
 
 from lists.models import MailingList, MemberImport, Post, Request, Subscription
-from smtpd import tokens
+from smtpd import fields, tokens
 from smtpd.correction import new_address
 from smtpd.tokens import Purpose
 
@@ -254,7 +253,7 @@ def _send(
     context = {"mlist": mlist, "site": settings.BASE_URL, **context}
     subject = render_to_string(f"lists/mail/{name}.subject.txt", context).strip()
     body = render_to_string(f"lists/mail/{name}.txt", context)
-    sender = formataddr((mlist.name, sender or mlist.sub_address("request")))
+    sender = fields.mailbox(mlist.name, sender or mlist.sub_address("request"))
     for value in (subject, mlist.name, sender, *to):
         if _CONTROL.search(value):
             raise ControlCharacter(f"notice {name}: control character in a header")

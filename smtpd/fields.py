@@ -172,8 +172,13 @@ def control_in(value: str) -> str:
 
 
 def mailbox(name: str, address: str) -> str:
-    """`Name <address>`, the name quoted or encoded as it needs."""
-    return formataddr((name, address))
+    """`Name <address>`, the name quoted or encoded as it needs.
+
+    The address stays as it is, also outside ASCII (RFC 6532 3.2).
+    """
+    if not name:
+        return address
+    return f"{formataddr((name, '')).removesuffix('<>')}<{address}>"
 
 
 def build(name: str, value: str) -> bytes:

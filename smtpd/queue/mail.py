@@ -42,7 +42,8 @@ def _queue(notice: EmailMessage) -> bool:
     _, address = fields.mailboxes(notice.from_email.encode())[0]
     domain = address.rpartition("@")[2].lower()
     raw = _raw(notice, domain)
-    post(raw, recipients, author=address)
+    head = raw.partition(_CRLF * 2)[0]
+    post(raw, recipients, author=address, needs_utf8=not head.isascii())
     return True
 
 
@@ -94,7 +95,39 @@ def _raw(notice: EmailMessage, domain: str) -> bytes:
     for name, value in mail.items():
         if _CONTROL.search(_FOLD.sub("", str(value))):
             raise ValueError(f"header field {name!r} with control characters")
-    return mail.as_bytes().replace(_CRLF, b"\n").replace(b"\n", _CRLF)
+    ours = [_utf8_field(name, value) for name, value in _utf8_addresses(notice)]
+    for name, _ in _utf8_addresses(notice):
+        del mail[name]
+    raw: bytes = b"".join(ours) + mail.as_bytes()
+    return raw.replace(_CRLF, b"\n").replace(b"\n", _CRLF)
+
+
+def _utf8_addresses(notice: EmailMessage) -> list[tuple[str, str]]:
+    """The address fields with a mailbox outside ASCII: Django would encode it."""
+    told = {
+        "From": notice.from_email,
+        "To": ", ".join(map(str, notice.to)),
+        "Cc": ", ".join(map(str, notice.cc)),
+        "Reply-To": ", ".join(map(str, notice.reply_to)),
+    } | {name.title(): str(value) for name, value in notice.extra_headers.items()}
+    return [
+        (name, told[name])
+        for name in ("From", "To", "Cc", "Reply-To")
+        if not all(map(str.isascii, _addresses(told[name])))
+    ]
+
+
+def _addresses(value: str) -> list[str]:
+    return [address for _, address in fields.mailboxes(value.encode())]
+
+
+def _utf8_field(name: str, value: str) -> bytes:
+    """Mailboxes as they are, only their names encoded (RFC 6532 3.2)."""
+    people = fields.mailboxes(value.encode())
+    line = ", ".join(fields.mailbox(display, address) for display, address in people)
+    if _CONTROL.search(line):
+        raise ValueError(f"header field {name!r} with control characters")
+    return f"{name}: {line}\n".encode()
 
 
 def _value(parts: tuple[fields.Field, ...], name: str) -> str:

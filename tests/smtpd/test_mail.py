@@ -49,6 +49,32 @@ def test_notice_arrives() -> None:
     assert Outgoing.objects.get().lane == Outgoing.Lane.FAST
 
 
+def test_addresses_outside_ascii_stay_as_they_are() -> None:
+    """RFC 6532 3.2; an encoded word in an address names somebody else."""
+    told = {
+        "from_email": '"Grüße, und mehr" <grüße-owner@lists.test>',
+        "to": ["jörg@home.test", "sam@home.test"],
+        "headers": {"Reply-To": "grüße@lists.test"},
+    }
+    send(make_notice(**told))
+    with Sink() as sink, working(sink) as worker:
+        run(worker)
+    assert sorted(sink.recipients()) == ["jörg@home.test", "sam@home.test"]
+    for message in sink.messages:
+        assert message.parameters.endswith(" SMTPUTF8")
+        lines = message.raw.decode().split("\r\n")
+        assert "To: jörg@home.test, sam@home.test" in lines
+        assert "Reply-To: grüße@lists.test" in lines
+        (author,) = [line for line in lines if line.startswith("From: =?utf-8?")]
+        assert author.endswith(" <grüße-owner@lists.test>")
+        assert sum(line.startswith(("From:", "To:")) for line in lines) == 2
+
+
+def test_a_control_character_in_such_an_address_is_an_error() -> None:
+    with pytest.raises(ValueError, match="control characters"):
+        send(make_notice(to=["j\x01ö@home.test"]))
+
+
 def test_notice_is_signed_by_the_domain_it_is_from() -> None:
     domain = Domain.objects.create(name="lists.test", dkim_key="a key")
     send(make_notice())

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from pytest_django import Settings
 
 from aliases import actions
 from lists.delivery.actions import fan_out
@@ -30,7 +31,9 @@ ASCII_MAIL = "From: Nick <nick@elsewhere.test>\r\nSubject: tea\r\n\r\nGrün\r\n"
 
 
 @pytest.fixture
-def running(tmp_path: Path) -> Iterator[Running]:
+def running(tmp_path: Path, settings: Settings) -> Iterator[Running]:
+    # Django's test runner has put its own in place.
+    settings.EMAIL_BACKEND = "smtpd.queue.mail.EmailBackend"
     make_domain()
     with listening(Site(), tmp_path) as running:
         yield running
@@ -166,3 +169,23 @@ def test_a_plain_list_and_an_author_outside_ascii(running: Running) -> None:
     copies = [copy for copy in deliver(UTF8) if copy.sender]
     assert {copy.recipients[0] for copy in copies} == {JOERG, SAM, OLGA}
     assert all(copy.parameters.endswith(" SMTPUTF8") for copy in copies)
+
+
+def test_a_question_of_a_list_outside_ascii_reaches_everybody(
+    running: Running,
+) -> None:
+    """It comes from a token address, which is plain."""
+    make_list("grüße@lists.test")
+    bring(running, "grüße-join@lists.test", to("grüße-join@lists.test"))
+    [question] = [copy for copy in deliver(PLAIN) if copy.recipients == (NICK,)]
+    assert "grüße@lists.test" in question.raw.decode()
+
+
+def test_an_answer_of_a_list_outside_ascii_names_it_as_it_is(
+    running: Running,
+) -> None:
+    make_list("grüße@lists.test")
+    bring(running, "grüße-request@lists.test", to("x").replace("tea", "help"))
+    [answer] = [copy for copy in deliver(UTF8) if copy.recipients == (NICK,)]
+    assert "From: Talk <grüße-request@lists.test>\r\n" in answer.raw.decode()
+    assert answer.parameters.endswith(" SMTPUTF8")
