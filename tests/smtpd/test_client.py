@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import datetime
-import ipaddress
 import ssl
 from collections.abc import Sequence
 from dataclasses import replace
@@ -12,16 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from smtpd.outbound.client import Connection, Transaction
 from smtpd.outbound.opening import HostTrouble
 from smtpd.outbound.relay import TLS, Hop
 from smtpd.outbound.results import Outcome, Reply, result
 from smtpd.outbound.wire import Timeouts
+from tests import certificates
 from tests.sink import Script, Sink
 
 SENT, LATER, FAILED = Outcome.SENT, Outcome.TRY_LATER, Outcome.FAILED
@@ -346,32 +341,7 @@ def test_unix_socket_works(tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Signed by itself, for 127.0.0.1; key and certificate in one file."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "sink")])
-    today = datetime.datetime.now(datetime.UTC)
-    address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
-    signed = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(today - datetime.timedelta(days=1))
-        .not_valid_after(today + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([address]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    path = tmp_path_factory.mktemp("tls") / "sink.pem"
-    pem = serialization.Encoding.PEM
-    path.write_bytes(
-        key.private_bytes(
-            pem,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-        + signed.public_bytes(pem)
-    )
-    return path
+    return certificates.write(tmp_path_factory.mktemp("tls") / "sink.pem")
 
 
 @pytest.fixture

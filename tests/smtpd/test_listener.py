@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import datetime
 import ssl
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from smtpd.listener.limits import Limits
 from smtpd.listener.policies import CatchAll
@@ -21,6 +16,7 @@ from smtpd.listener.requests import Transaction
 from smtpd.models import Copy
 from smtpd.paths import Path as MailPath
 from smtpd.replies import Reply
+from tests import certificates
 from tests.smtpd.listening import Client, Running, listening, until
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -255,30 +251,7 @@ def test_shutdown_waits_for_a_commit_that_has_begun(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def tls_context(tmp_path_factory: pytest.TempPathFactory) -> ssl.SSLContext:
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "mx.test")])
-    now = datetime.datetime.now(datetime.UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(hours=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .sign(key, hashes.SHA256())
-    )
-    path = tmp_path_factory.mktemp("tls") / "both.pem"
-    pem = certificate.public_bytes(serialization.Encoding.PEM)
-    pem += key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    )
-    path.write_bytes(pem)
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(path)
-    return context
+    return certificates.server_context(tmp_path_factory.mktemp("tls") / "mx.pem")
 
 
 def test_starttls_encrypts_and_drops_what_was_injected_before(
