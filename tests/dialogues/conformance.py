@@ -31,7 +31,7 @@ def page() -> str:
 def _section(section: Section) -> str:
     lines = [f"## {section.title}", "", "| | case | our answer | proof |"]
     lines += ["|---|---|---|---|", *map(_line, section.rows), ""]
-    reasons = [f"- {row.row}: {row.differs}" for row in section.rows if row.differs]
+    reasons = [f"- {row.row}: {row.differs}." for row in section.rows if row.differs]
     if reasons:
         lines += ["Where we differ, and why:", "", *reasons, ""]
     return "\n".join(lines)

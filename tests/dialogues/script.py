@@ -49,8 +49,8 @@ class Step:
     @property
     def is_proof(self) -> bool:
         """Whether it says what we answer or write."""
-        is_written = self.mark == "--" and WRITTEN.match(self.text)
-        return self.mark in ("S:", "S~") or bool(is_written)
+        is_written = self.text.startswith(("received ", "report ", "stored "))
+        return self.mark in ("S:", "S~") or (self.mark == "--" and is_written)
 
     @property
     def ends_reply(self) -> bool:
@@ -87,7 +87,8 @@ def stars(text: str) -> re.Pattern[str]:
 
 def scripts() -> list[Script]:
     """All dialogues, in the order of their names."""
-    return [read(path) for path in sorted(FOLDER.glob("*.txt"))]
+    files = sorted(FOLDER.glob("*.txt"), key=lambda path: path.stem)
+    return [read(path) for path in files]
 
 
 def read(path: Path) -> Script:
