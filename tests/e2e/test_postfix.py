@@ -83,7 +83,9 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         "TLS_KEY": str(certificate),
         "RELAY_TLS": "none",
     }
-    with Sink() as sink, start_stack(relay=f"127.0.0.1:{behind}", env=env) as stack:
+    relay = f"127.0.0.1:{behind}"
+    parts = ("broker", "smtpd", "worker")
+    with Sink() as sink, start_stack(relay=relay, parts=parts, env=env) as stack:
         stack.manage("adddomain", "smtp.test")
         stack.manage("addalias", "pat@smtp.test", "pat@example.org")
         settings = {
