@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from smtpd import replies
 from smtpd.listener.limits import Limits
+from smtpd.listener.policies import Policy
 from smtpd.listener.requests import (
     Authenticate,
     CheckSender,
@@ -55,6 +56,8 @@ class Stage:
     refusal: Reply | None = None
     # Domains about which the database says nothing now.
     unanswered: tuple[str, ...] = ()
+    # Who decides in place of the site of l.test.
+    policy: Policy | None = None
     said: bytearray = field(default_factory=bytearray)
     writes: list[bytes] = field(default_factory=list)
     stored: list[tuple[Transaction, bytes]] = field(default_factory=list)
@@ -106,6 +109,13 @@ class Stage:
                     self.session.decided(replies.OK.with_text(f"verified {text}"))
                 case Expand(text):
                     self.session.decided(replies.OK.with_text(f"expanded {text}"))
+                case Decide(path) if self.policy is not None:
+                    client = self.session.state.client
+                    self.session.decided(*self.policy.decide(path, client))
+                case Store(transaction) if self.policy is not None:
+                    raw = bytes(self.content)
+                    self.content.clear()
+                    self.session.stored(self.policy.take(transaction, raw))
                 case Decide(path) if path.domain in self.unanswered:
                     self.session.decided(replies.TEMP_TROUBLE.fill(id="1"))
                 case Decide(path):
