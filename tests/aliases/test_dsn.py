@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.utils import timezone
@@ -31,7 +32,7 @@ def _domain() -> None:
     make_domain()
 
 
-def ask(notify: str = "", orcpt: str = "", **asked: object) -> None:
+def ask(notify: str = "", orcpt: str = "", **asked: Any) -> None:
     wishes = [Wish(notify, orcpt)]
     assert send(TEAM, wishes=wishes, **asked).is_positive
 

@@ -27,8 +27,8 @@ def _list() -> None:
 
 def ask(address: str, notify: str) -> None:
     wish = Wish(notify, "rfc822;a+2Bb")
-    asked = {"wishes": [wish], "ret": "FULL", "envid": "QQ1"}
-    assert send(address, **asked).is_positive
+    reply = send(address, wishes=[wish], ret="FULL", envid="QQ1")
+    assert reply.is_positive
 
 
 def reports() -> list[Read]:

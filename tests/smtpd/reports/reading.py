@@ -18,9 +18,7 @@ class Read:
 
     @property
     def kinds(self) -> list[str]:
-        parts = self.mail.get_payload()
-        assert isinstance(parts, list)
-        return [part.get_content_type() for part in parts if isinstance(part, Message)]
+        return [part.get_content_type() for part in _parts(self.mail)]
 
 
 def read(raw: bytes) -> Read:
@@ -31,28 +29,24 @@ def read(raw: bytes) -> Read:
     assert mail.get_content_type() == "multipart/report"
     assert mail.get_param("report-type") == "delivery-status"
     assert mail["Auto-Submitted"] == "auto-replied"
-    text, status, returned = mail.get_payload()
-    for part in (text, status, returned):
-        assert isinstance(part, Message)
-        assert not part.defects
+    text, _, returned = _parts(mail)
     words = text.get_payload(decode=True)
     assert isinstance(words, bytes)
-    blocks = status.get_payload()
-    if isinstance(blocks, str):
-        # The parser knows no message/global-delivery-status.
-        octets = status.get_payload(decode=True)
-        assert isinstance(octets, bytes)
-        blocks = [
-            email.message_from_string(block + "\n\n")
-            for block in octets.decode().replace("\r\n", "\n").strip().split("\n\n")
-        ]
-    if status.get_content_type() == "message/global-delivery-status":
-        octets = raw.partition(b"global-delivery-status")[2]
-        octets = octets.partition(b"\r\n\r\n")[2].partition(b"\r\n--")[0]
-        blocks = [
-            email.message_from_string(block)
-            for block in octets.decode().replace("\r\n", "\n").split("\n\n")
-        ]
-    blocks = [block for block in blocks if block.keys()]
-    assert len(blocks) == 2
-    return Read(mail, words.decode(), blocks[0], blocks[1], returned)
+    message, recipient = _blocks(raw)
+    return Read(mail, words.decode(), message, recipient, returned)
+
+
+def _parts(mail: Message) -> list[Message]:
+    parts = mail.get_payload()
+    assert isinstance(parts, list)
+    found = [part for part in parts if isinstance(part, Message)]
+    assert not any(part.defects for part in found)
+    return found
+
+
+def _blocks(raw: bytes) -> list[Message]:
+    """RFC 3464 2.1: by empty lines. The parser knows no global-delivery-status."""
+    part = raw.split(b"delivery-status\r\nContent-Transfer-Encoding", 1)[1]
+    content = part.partition(b"\r\n\r\n")[2].partition(b"\r\n\r\n--")[0]
+    blocks = content.decode().replace("\r\n", "\n").split("\n\n")
+    return [email.message_from_string(block + "\n\n") for block in blocks]
