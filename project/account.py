@@ -11,6 +11,7 @@ from django.views.decorators.http import require_http_methods
 
 from lists.access import subscriptions_of
 from project.models import User
+from project.pages.programs import programs_of
 
 
 class NameForm(forms.ModelForm):  # type: ignore[type-arg] # not generic at run time
@@ -29,6 +30,7 @@ class NameForm(forms.ModelForm):  # type: ignore[type-arg] # not generic at run 
 @require_http_methods(["GET", "HEAD", "POST"])
 def account(request: HttpRequest) -> HttpResponse:
     """Who one is here, and the way out."""
+    assert isinstance(request.user, User)
     form = NameForm(request.POST or None, instance=request.user)
     if request.method == "POST" and form.is_valid():
         form.save()
@@ -38,4 +40,5 @@ def account(request: HttpRequest) -> HttpResponse:
         "subscriber__address", flat=True
     )
     context = {"form": form, "addresses": sorted(set(addresses))}
+    context |= programs_of(request.user)
     return render(request, "project/account.html", context)

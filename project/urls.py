@@ -8,7 +8,7 @@ from django.urls import include, path
 from project.account import account
 from project.health import healthz
 from project.metrics import metrics
-from project.pages import conversions
+from project.pages import conversions, programs
 from project.signin import sign_in
 from smtpd import url_converters  # registers <address:...>
 
@@ -27,6 +27,12 @@ urlpatterns = [
     path("accounts/login/", request_login_code, name="account_login"),
     path("accounts/", include("allauth.urls")),
     path("account/", account, name="account"),
+    path("account/programs/", programs.add, name="account-program-add"),
+    path(
+        "account/programs/<int:pk>/remove/",
+        programs.remove,
+        name="account-program-remove",
+    ),
     path("", include("lists.urls")),
     path("convert/<address:address>/", conversions.convert, name="convert"),
     path("", include("aliases.urls")),

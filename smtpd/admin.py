@@ -19,6 +19,7 @@ from unfold.widgets import UnfoldAdminSelectWidget
 from smtpd.domains import actions as domains
 from smtpd.models import (
     Address,
+    AppPassword,
     Copy,
     Delivery,
     Destination,
@@ -29,6 +30,7 @@ from smtpd.models import (
 )
 from smtpd.models.delivery import DeliveryQuerySet
 from smtpd.queue import actions as queue
+from smtpd.submission import actions as submission
 
 
 class ReadOnlyAdmin(ModelAdmin):  # type: ignore[misc] # unfold has no types
@@ -235,3 +237,30 @@ class CopyAdmin(ReadOnlyAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Copy]:
         rows: QuerySet[Copy] = super().get_queryset(request)
         return rows.defer("raw")
+
+
+@admin.register(AppPassword)
+class AppPasswordAdmin(ReadOnlyAdmin):
+    """Made by people for themselves; taken away here when a laptop is gone."""
+
+    list_display = (
+        "name",
+        "user",
+        "created_at",
+        "last_used_at",
+        "last_used_from",
+        "revoked_at",
+    )
+    list_filter = ("created_at", "last_used_at", "revoked_at")
+    list_select_related = ("user",)
+    search_fields = ("name", "user__email", "last_used_from")
+    exclude = ("hash",)
+    actions = ("revoke",)
+
+    def has_operate_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("smtpd.change_apppassword")
+
+    @admin.action(description="Revoke", permissions=["operate"])
+    def revoke(self, request: HttpRequest, queryset: QuerySet[AppPassword]) -> None:
+        count = sum(submission.revoke(password) for password in queryset)
+        self.message_user(request, f"App passwords revoked: {count}.")

@@ -22,6 +22,7 @@ from project import urls
 from project.models import User
 from smtpd.models import (
     Address,
+    AppPassword,
     Copy,
     Delivery,
     Destination,
@@ -30,6 +31,7 @@ from smtpd.models import (
     Message,
     Outgoing,
 )
+from smtpd.submission.actions import make_password
 from tests.aliases.makers import (
     NICK,
     OLGA,
@@ -53,6 +55,7 @@ OURS = [
 INSIDE_OTHERS = {"aliases.target"}
 # Written by the server alone.
 LEDGER = {
+    AppPassword,
     Bounce,
     Copy,
     Delivery,
@@ -84,6 +87,7 @@ def full_site(root: Client) -> Client:
     )
     assert send("talk@lists.test", "team@lists.test", raw=raw).is_positive
     Destination.objects.create(name="relay")
+    make_password(User.objects.get(), "Laptop")
     Copy.objects.create(forward_path=SAM, size=1, raw=SECRET)
     subscription = Subscription.objects.all()[0]
     Bounce.objects.create(subscription=subscription, kind="hard")
@@ -145,6 +149,15 @@ def test_the_ledger_is_not_edited(full_site: Client, model: type[Model]) -> None
 def test_a_stranger_is_asked_to_sign_in(client: Client) -> None:
     for model in REGISTERED:
         assert client.get(page(model, "changelist")).status_code == 302
+
+
+def test_an_app_password_is_revoked(root: Client) -> None:
+    password, _ = make_password(User.objects.get(), "Laptop")
+    shown = root.get(page(AppPassword, "change", password.pk))
+    assert password.hash.encode() not in shown.content
+    data = {"action": "revoke", "_selected_action": [password.pk]}
+    root.post(page(AppPassword, "changelist"), data)
+    assert not AppPassword.objects.good().exists()
 
 
 def test_an_alias_is_made_and_changed(root: Client) -> None:

@@ -161,6 +161,17 @@ def test_the_command_runs_them(settings: Settings) -> None:
     assert live.RELAY == "nowhere"
 
 
+def test_passwords_in_the_clear_are_an_error(settings: Settings) -> None:
+    assert found(checks.check_submission) == []
+    settings.SUBMISSION_BIND = "127.0.0.1:587"
+    settings.SUBMISSIONS_BIND = "127.0.0.1:465"
+    assert found(checks.check_submission) == ["folkmoot.E013"] * 2
+    settings.TLS_CERT = "cert.pem"
+    assert found(checks.check_submission) == []
+    settings.SUBMISSION_DAILY_RECIPIENTS = -1
+    assert found(checks.check_submission) == ["folkmoot.E013"]
+
+
 def test_local_site_is_not_told_about_https(settings: Settings) -> None:
     settings.BASE_URL = "http://127.0.0.1:8000"
     assert checks.is_local()
