@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from project.hosting import host_domain
 from project.models import User
 from smtpd import paths
@@ -55,6 +57,7 @@ def send(
     email: str = SAM,
     sender: str = "sam@lists.test",
     raw: bytes = MAIL,
+    notify: Mapping[str, str] | None = None,
 ) -> Reply:
     """MAIL, RCPT for each, DATA: the first reply that is no yes, or the last."""
     policy, client = Submission(), client_of(email)
@@ -67,7 +70,8 @@ def send(
         reply, route = policy.decide(to(recipient), client)
         if not reply.is_positive:
             return reply
-        transaction.recipients.append(Recipient(to(recipient), route))
+        wish = (notify or {}).get(recipient, "")
+        transaction.recipients.append(Recipient(to(recipient), route, wish))
     return policy.take(transaction, raw)[0]
 
 

@@ -242,3 +242,29 @@ def test_the_sender_hears_of_each_recipient_that_failed() -> None:
     told = b"".join(bytes(report.raw) for report in reports)
     assert all(address.encode() in told for address in FAR)
     assert b"No such person" in told
+
+
+def test_the_sender_hears_of_a_recipient_that_was_refused_at_the_dot() -> None:
+    make_domain()
+    aliases.create("sam@lists.test", [SAM])
+    make_list("talk@lists.test", others="refuse")
+    assert send("talk@lists.test").code == 550, "alone, the reply says it"
+    assert send("talk@lists.test", *FAR).is_positive
+    report = Message.objects.get(source=Message.Source.SITE)
+    assert report.forward_paths == ["sam@lists.test"]
+    assert b"talk@lists.test" in bytes(report.raw)
+    assert b"550 5.7.1 Only subscribers may post" in bytes(report.raw)
+
+
+def test_what_the_sender_wants_to_hear_goes_along_with_each() -> None:
+    make_domain()
+    aliases.create("sam@lists.test", [SAM])
+    far = [*FAR, "eve@far.test"]
+    notify = {far[0]: "SUCCESS", far[2]: "SUCCESS"}
+    assert send(*far, notify=notify).is_positive
+    rows = Outgoing.objects.values_list("notify", "deliveries__address")
+    asked: dict[str, set[str]] = {}
+    for wish, address in rows:
+        asked.setdefault(wish, set()).add(address)
+    assert asked == {"SUCCESS": {far[0], far[2]}, "": {far[1]}}
+    assert Outgoing.objects.count() == 2
