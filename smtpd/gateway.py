@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from smtpd import intake, paths, replies, routing
 from smtpd.draft import Draft
-from smtpd.intake import Envelope
+from smtpd.envelope import Envelope
 from smtpd.models import Address, Message
 from smtpd.paths import Path
 from smtpd.replies import Reply

@@ -9,25 +9,24 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from email.utils import format_datetime
+from dataclasses import dataclass, replace
 from itertools import chain, repeat
 
-from django.conf import settings
 from django.db import transaction
-from django.utils import timezone
 
 from smtpd import facts as facts_of
 from smtpd import replies, routing
-from smtpd.dsn import NO_WISH, Wish
+from smtpd.dsn import NO_WISH
+from smtpd.envelope import Envelope
 from smtpd.events import add_event
 from smtpd.facts import Facts
 from smtpd.fields import TooMany
 from smtpd.models import Message
 from smtpd.models.message import make_key
+from smtpd.received import received
 from smtpd.replies import Reply
+from smtpd.reports import actions as reports
 from smtpd.routing import Route
 from smtpd.statements import insert
 from smtpd.verdict import Outcome, Verdict
@@ -36,33 +35,6 @@ log = logging.getLogger(__name__)
 
 # RFC 5321 6.3: at least 100.
 MAX_HOPS = 100
-
-
-@dataclass
-class Envelope:
-    """What the session learned before DATA."""
-
-    reverse_path: str
-    # What each accepted forward-path resolved to, and how it was written.
-    routes: list[Route] = field(default_factory=list)
-    forward_paths: list[str] = field(default_factory=list)
-    # What the sender wants to hear of each of them; none: of nobody anything.
-    wishes: list[Wish] = field(default_factory=list)
-    # RFC 3461 4.3 and 4.4.
-    ret: str = ""
-    envid: str = ""
-    needs_8bit: bool = False
-    needs_utf8: bool = False
-    peer: str = ""
-    helo: str = ""
-    # RFC 3848: SMTP, ESMTP, ESMTPS.
-    protocol: str = "ESMTP"
-    # A word of Message.Source.
-    source: str = Message.Source.SMTP
-    # The user who proved to be the author; None for whoever a server speaks for.
-    submitter: int | None = None
-    # What the trace calls them.
-    submitter_name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +159,6 @@ def _store(
 ) -> Message:
     message = _message(envelope, raw, facts)
     insert(message)
-    add_event(message, "received", _received(envelope))
     for row in judged:
         _take(row, message, facts)
     transaction.on_commit(
@@ -213,6 +184,8 @@ def _take(row: Judged, message: Message, facts: Facts) -> None:
     kind = "refused" if row.verdict.outcome is Outcome.REFUSE else "discarded"
     why = " ".join(row.verdict.reasons) or "no reason given"
     add_event(message, kind, f"{row.route.forward_path}: {why}")
+    if row.verdict.reply is not None:
+        reports.refused(message, row.route, row.verdict.reply)
 
 
 def _message(envelope: Envelope, raw: bytes, facts: Facts) -> Message:
@@ -237,72 +210,5 @@ def _message(envelope: Envelope, raw: bytes, facts: Facts) -> Message:
         body_at=facts.body_at,
         raw=raw,
     )
-    message.trace = _trace(envelope, message.key)
+    message.trace = received(envelope, message.key)
     return message
-
-
-def _received(envelope: Envelope) -> str:
-    people = ", ".join(envelope.forward_paths)
-    if envelope.source == Message.Source.WEB:
-        return f"Written on the web by {envelope.reverse_path} for {people}."
-    if envelope.submitter is not None:
-        return (
-            f"From <{envelope.reverse_path}> for {people}, "
-            f"submitted by {envelope.submitter_name} with {envelope.protocol}."
-        )
-    return (
-        f"From <{envelope.reverse_path}> for {people}, "
-        f"brought by {envelope.helo or 'nobody'} [{envelope.peer or 'local'}] "
-        f"with {envelope.protocol}."
-    )
-
-
-_UNSAFE = re.compile(r"[^!-'*-:=?-~]")
-
-
-def _trace(envelope: Envelope, key: str) -> bytes:
-    """Our Received field (RFC 5321 4.4).
-
-    `for` only with one recipient: it would tell Bcc recipients to the others.
-    """
-    is_web = envelope.source == Message.Source.WEB
-    if is_web:
-        lines = _web_hop(key)
-    elif envelope.submitter is not None:
-        lines = _account_hop(envelope, key)
-    else:
-        lines = _smtp_hop(envelope, key)
-    if len(envelope.forward_paths) == 1:
-        lines.append(f"for <{envelope.forward_paths[0]}>")
-    stamp = format_datetime(timezone.localtime())
-    return ("Received: " + "\r\n\t".join(lines) + f"; {stamp}\r\n").encode()
-
-
-def _smtp_hop(envelope: Envelope, key: str) -> list[str]:
-    helo = _UNSAFE.sub("?", envelope.helo) or "unknown"
-    peer = envelope.peer
-    literal = f"IPv6:{peer}" if ":" in peer else peer
-    return [
-        f"from {helo} ([{literal}])" if peer else f"from {helo}",
-        f"by {settings.SMTP_HOSTNAME} (Folkmoot) with {envelope.protocol} id {key}",
-    ]
-
-
-def _account_hop(envelope: Envelope, key: str) -> list[str]:
-    """Not where somebody sits, nor what their computer is called.
-
-    The next server learns that we know who it was; the key finds it here.
-    """
-    host = settings.SMTP_HOSTNAME
-    by = f"by {host} (Folkmoot) with {envelope.protocol} id {key}"
-    return [f"from {host} (an account of this site)", by]
-
-
-def _web_hop(key: str) -> list[str]:
-    """RFC 5321 3.7.2: say that it came from another world.
-
-    HTTP is neither a registered link nor a registered protocol, so it stands in
-    a comment. From where the author wrote is nobody's business on a list.
-    """
-    host = settings.SMTP_HOSTNAME
-    return [f"from {host}", f"by {host} (Folkmoot, via HTTP) id {key}"]

@@ -15,7 +15,8 @@ from importlib import import_module
 from typing import Protocol, cast
 
 from django.conf import settings
-from django.db.models import QuerySet
+from django.db import DEFAULT_DB_ALIAS
+from django.db.models import FilteredRelation, Q, QuerySet
 
 from smtpd import paths, replies
 from smtpd.access import Person
@@ -25,7 +26,7 @@ from smtpd.facts import Facts
 from smtpd.models import Address, Domain, Message
 from smtpd.paths import Path
 from smtpd.replies import Reply
-from smtpd.statements import Prepared
+from smtpd.statements import Prepared, columns
 from smtpd.verdict import Verdict
 
 TAG = "+"
@@ -136,7 +137,7 @@ def resolve(path: Path) -> Route | Reply:
 def address_of(local_part: str, domain: Domain) -> Address | None:
     """The row a local part belongs to: its own, else that before each tag."""
     names = _names(local_part.lower())
-    rows = _rows(names, domain)
+    _, rows = _look_up(domain.name, names)
     return next((rows[name] for name in names if name in rows), None)
 
 
@@ -158,21 +159,20 @@ class _Search:
         self.steps: list[Step] = []
 
     def run(self) -> Route | Reply:
-        domain = self._domain()
+        names = _names(self.local_part)
+        domain, rows = _look_up(self.path.domain or _first_domain(), names)
         if domain is None:
             self._note(f"{self.path.domain} is not a domain of this site.")
             return replies.RELAY_DENIED
         self._note(f"{domain.name} is a domain of this site.")
-        found = self._signed(domain) or self._exact(domain) or self._sub_address(domain)
+        found = (
+            self._signed(domain)
+            or self._exact(domain, names, rows)
+            or self._sub_address(domain)
+        )
         if found is None:
             self._note("No address matches.")
         return found or replies.NO_SUCH_USER
-
-    def _domain(self) -> Domain | None:
-        """A bare <postmaster> is the postmaster of our first domain (4.5.1)."""
-        if not self.path.domain:
-            return Domain.objects.order_by("id").first()
-        return _DOMAIN.first(self.path.domain)
 
     def _signed(self, domain: Domain) -> Route | Reply | None:
         if TAG not in self.local_part:
@@ -184,10 +184,10 @@ class _Search:
                 return found
         return None
 
-    def _exact(self, domain: Domain) -> Route | Reply | None:
+    def _exact(
+        self, domain: Domain, names: Sequence[str], rows: Mapping[str, Address]
+    ) -> Route | Reply | None:
         """The row of the whole local part, else of the one before each tag."""
-        names = _names(self.local_part)
-        rows = _rows(names, domain)
         for name in names:
             if name in rows:
                 return self._row(rows[name])
@@ -236,20 +236,47 @@ def _names(local_part: str) -> list[str]:
     return names
 
 
-_DOMAIN = Prepared(lambda name: Domain.objects.filter(name=name), str)
-_ADDRESSES = Prepared(
-    lambda domain, names: Address.objects.filter(domain=domain, local_part__in=names),
-    int,
+# A domain, and those of its addresses that have one of these names: once for
+# each of them, or once with nothing behind it.
+_FOUND = Prepared(
+    lambda domain, names: (
+        Domain.objects.filter(name=domain)
+        .annotate(
+            named=FilteredRelation(
+                "addresses", condition=Q(addresses__local_part__in=names)
+            )
+        )
+        .order_by()
+        .values_list(*columns(Domain), *(f"named__{name}" for name in columns(Address)))
+    ),
+    str,
     set,
 )
 
 
-def _rows(names: Sequence[str], domain: Domain) -> dict[str, Address]:
-    found = _ADDRESSES(domain.pk, [name for name in names if name])
-    rows = {row.local_part: row for row in found}
-    for row in rows.values():
-        row.domain = domain
-    return rows
+def _look_up(
+    name: str, local_parts: Sequence[str]
+) -> tuple[Domain | None, dict[str, Address]]:
+    """A domain of ours and the rows of these local parts in it: one statement."""
+    domain: Domain | None = None
+    rows: dict[str, Address] = {}
+    own = columns(Domain)
+    for values in _FOUND.rows(name, [part for part in local_parts if part]):
+        if domain is None:
+            domain = Domain.from_db(DEFAULT_DB_ALIAS, own, values[: len(own)])
+        if values[len(own)] is not None:
+            row = Address.from_db(
+                DEFAULT_DB_ALIAS, columns(Address), values[len(own) :]
+            )
+            row.domain = domain
+            rows[row.local_part] = row
+    return domain, rows
+
+
+def _first_domain() -> str:
+    """A bare <postmaster> is the postmaster of our first domain (4.5.1)."""
+    first = Domain.objects.order_by("id").values_list("name", flat=True).first()
+    return first or ""
 
 
 def _what_it_is(row: Address) -> str:

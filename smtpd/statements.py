@@ -89,36 +89,42 @@ class Prepared(Generic[M]):
             queryset = queryset.values_list(*self._names)
         compiler = queryset.query.get_compiler(DEFAULT_DB_ALIAS)
         sql, params = compiler.as_sql()
-        return _Worded(compiler, sql, [(slots.get(p), p) for p in params])
+        selected = [column for column, *_ in compiler.select]
+        return _Worded(
+            sql,
+            [(slots.get(param), param) for param in params],
+            compiler,
+            compiler.get_converters(selected),
+        )
 
     @cached_property
     def _shape(self) -> list[tuple[str, type[Model], list[str]]]:
         """For each model in a row: how it is reached, itself, its columns."""
         examples: list[Any] = [[] if kind is set else kind() for kind in self._types]
         model: type[Model] = self._build(*examples).model
-        shape = [("", model, _columns(model))]
+        shape = [("", model, columns(model))]
         for path in self._related:
             found: Any = model
             for name in path.split("__"):
                 found = found._meta.get_field(name).related_model
-            shape.append((path, found, _columns(found)))
+            shape.append((path, found, columns(found)))
         return shape
 
     @property
     def _names(self) -> list[str]:
         return [
             f"{path}__{column}" if path else column
-            for path, _, columns in self._shape
-            for column in columns
+            for path, _, names in self._shape
+            for column in names
         ]
 
     def _made(self, row: Sequence[Any]) -> M:
         made: dict[str, Any] = {}
         at = 0
-        for path, model, columns in self._shape:
-            values = row[at : at + len(columns)]
-            at += len(columns)
-            made[path] = model.from_db(DEFAULT_DB_ALIAS, columns, values)
+        for path, model, names in self._shape:
+            values = row[at : at + len(names)]
+            at += len(names)
+            made[path] = model.from_db(DEFAULT_DB_ALIAS, names, values)
             if path:
                 owner, _, name = path.rpartition("__")
                 setattr(made[owner], name, made[path])
@@ -142,17 +148,17 @@ class _Slot:
 class _Worded:
     """A query in SQL, and what each of its parameters is."""
 
-    compiler: Any
     sql: str
     slots: list[tuple[_Slot | None, Any]]
+    compiler: Any
+    converters: Any
 
     def converted(self, rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
         """As the fields want them: a database may have no true and false."""
-        select = [column for column, *_ in self.compiler.select]
-        converters = self.compiler.get_converters(select)
-        if not converters:
+        if not self.converters:
             return rows
-        return [tuple(row) for row in self.compiler.apply_converters(rows, converters)]
+        found = self.compiler.apply_converters(rows, self.converters)
+        return [tuple(row) for row in found]
 
 
 def _padded(values: Collection[str]) -> list[str]:
@@ -202,5 +208,6 @@ def _insertion(model: type[Model], unless_known: bool) -> tuple[str, list[Any]]:
     return sql, fields
 
 
-def _columns(model: type[Model]) -> list[str]:
+def columns(model: type[Model]) -> list[str]:
+    """What a row of it is made of, in the order that from_db wants."""
     return [str(field.attname) for field in model._meta.concrete_fields]

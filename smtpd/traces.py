@@ -8,6 +8,7 @@ post to a hundred thousand is shown at the cost of a post to ten.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from django.core.paginator import Page, Paginator
@@ -67,7 +68,28 @@ def read_trace(message: Message) -> Trace:
     )
     return Trace(
         message=message,
-        timeline=list(message.events.all()),
+        timeline=[*_arrival(message), *message.events.all()],
         states=Delivery.objects.filter(outgoing__message=message).by_state(),
         deliveries=deliveries,
     )
+
+
+def _arrival(message: Message) -> Iterator[Event]:
+    """How it came to us: the row itself says it, no event does."""
+    if message.source == Message.Source.SITE:
+        return
+    people = ", ".join(message.forward_paths)
+    if message.source == Message.Source.WEB:
+        text = f"Written on the web by {message.reverse_path} for {people}."
+    else:
+        text = f"From <{message.reverse_path}> for {people}, {_bringer(message)}."
+    yield Event(message=message, at=message.received_at, kind="received", text=text)
+
+
+def _bringer(message: Message) -> str:
+    # RFC 3848: the A says that somebody logged in, whose account may be gone.
+    if message.protocol.endswith("A"):
+        who = message.submitter or "an account that is gone"
+        return f"submitted by {who} with {message.protocol}"
+    name, peer = message.helo or "nobody", message.peer or "local"
+    return f"brought by {name} [{peer}] with {message.protocol}"

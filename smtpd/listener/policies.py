@@ -13,8 +13,8 @@ from django.db import transaction
 
 from smtpd import facts, intake, replies, routing
 from smtpd.dsn import Wish
+from smtpd.envelope import Envelope
 from smtpd.fields import TooMany
-from smtpd.intake import Envelope
 from smtpd.listener.requests import Account, Client, Transaction
 from smtpd.models import Copy
 from smtpd.paths import Path

@@ -25,9 +25,9 @@ from django.utils import timezone
 from smtpd import facts as facts_of
 from smtpd import fields, intake, lookup, paths, replies
 from smtpd.dsn import Wish
+from smtpd.envelope import Envelope
 from smtpd.facts import Facts
 from smtpd.fields import TooMany
-from smtpd.intake import Envelope
 from smtpd.listener.policies import Site, envelope_of
 from smtpd.listener.requests import Client, Transaction
 from smtpd.paths import BadPath, Path
@@ -137,7 +137,7 @@ def _envelope(account: Account, transaction: Transaction) -> Envelope:
         shared[wish] if route.door == relay.DOOR else route
         for route, wish in zip(found.routes, found.wishes, strict=True)
     ]
-    return replace(found, submitter=account.user_id, submitter_name=account.name)
+    return replace(found, submitter=account.user_id)
 
 
 def _supplies(account: Account, reverse_path: Path) -> Supplies:

@@ -10,7 +10,7 @@ from lists.subscriptions.actions import join
 from project.hosting import host_domain
 from project.models import User
 from smtpd import intake, paths, routing
-from smtpd.intake import Envelope
+from smtpd.envelope import Envelope
 from smtpd.models import Delivery, Domain, Message
 from smtpd.replies import Reply
 from smtpd.routing import Route

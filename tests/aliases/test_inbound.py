@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import (
 from aliases import actions
 from aliases.models import Alias, Target
 from smtpd import intake, replies
-from smtpd.intake import Envelope
+from smtpd.envelope import Envelope
 from smtpd.models import Delivery, Domain, Event, Message, Outgoing
 from smtpd.replies import Reply
 from smtpd.routing import Route

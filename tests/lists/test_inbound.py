@@ -7,7 +7,7 @@ import pytest
 from lists import inbound
 from lists.models import MailingList, Post, Request, Subscription
 from smtpd import intake, paths, replies, routing, tokens
-from smtpd.intake import Envelope
+from smtpd.envelope import Envelope
 from smtpd.models import Address, Delivery, Message
 from smtpd.replies import Reply
 from smtpd.routing import Route

@@ -11,6 +11,7 @@ from project.models import User
 from smtpd import gateway, paths
 from smtpd.draft import Draft
 from smtpd.models import Address, Domain, Message
+from smtpd.traces import read_trace
 from tests.lists.posts import NICK, SAM, make_list, make_people
 
 pytestmark = [pytest.mark.django_db(transaction=True)]
@@ -54,8 +55,9 @@ def test_a_member_posts_by_the_web() -> None:
     assert (message.author, message.reverse_path) == (SAM, SAM)
     assert message.forward_paths == ["talk@lists.test"]
     assert message.posts.get().state == "accepted"
-    assert [event.kind for event in message.events.all()] == ["received", "accepted"]
-    assert message.events.all()[0].text == (
+    story = read_trace(message).timeline
+    assert [event.kind for event in story] == ["received", "accepted"]
+    assert story[0].text == (
         f"Written on the web by {SAM} for talk@lists.test."
     )
 
