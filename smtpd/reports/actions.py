@@ -13,6 +13,7 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from email.utils import make_msgid
 
@@ -26,6 +27,7 @@ from smtpd.dsn import Action, Wish
 from smtpd.events import add_event
 from smtpd.models import Delivery, Domain, Message, Outgoing, Report
 from smtpd.queue.mail import post
+from smtpd.replies import Reply
 from smtpd.reports import restraint
 from smtpd.reports.compose import Frame, News, Original, compose
 from smtpd.routing import Route
@@ -71,6 +73,24 @@ def delivered(message: Message, route: Route) -> bool:
 def expanded(message: Message, route: Route) -> bool:
     """Say that it went to several behind one address (RFC 3461 5.2.7.3)."""
     return _tell_of(message, route, Action.EXPANDED)
+
+
+def refused(message: Message, route: Route, reply: Reply) -> bool:
+    """Say that one recipient of several was refused, if an account sent it.
+
+    One reply at the dot stands for all recipients. A stranger hears nothing:
+    the reverse-path may be anybody's. Call it in the transaction that stored
+    the message.
+    """
+    address, wish = route.written_to, route.wish
+    if message.submitter_id is None:
+        return False
+    if not _claim(message, address, wish, Action.FAILED, None):
+        return False
+    news = News(Action.FAILED, address, wish.orcpt, reply.enhanced, reply.code)
+    if not route.origin:
+        news = replace(news, text=reply.text, is_elsewhere=True)
+    return _send(message, news, wish)
 
 
 def settle(report_ids: Sequence[int]) -> int:
