@@ -48,6 +48,7 @@ class Address(models.Model):
 
     class Meta:
         ordering = ("local_part",)
+        verbose_name_plural = "addresses"
         constraints = (
             models.UniqueConstraint("domain", "local_part", name="address_is_unique"),
             models.CheckConstraint(

@@ -56,6 +56,7 @@ class Outgoing(models.Model):
 
     class Meta:
         ordering = ("-id",)
+        verbose_name = "outgoing message"
         indexes = (
             # The sweep looks for senders who want to hear of a delay.
             models.Index(
