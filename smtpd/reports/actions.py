@@ -76,14 +76,16 @@ def expanded(message: Message, route: Route) -> bool:
 
 
 def refused(message: Message, route: Route, reply: Reply) -> bool:
-    """Say that one recipient of several was refused, if an account sent it.
+    """Say that one recipient of several was refused, to an account or who asked.
 
-    One reply at the dot stands for all recipients. A stranger hears nothing:
-    the reverse-path may be anybody's. Call it in the transaction that stored
-    the message.
+    One reply at the dot stands for all recipients, but in LMTP. Unasked, a
+    stranger hears nothing: the reverse-path may be anybody's. Call it in the
+    transaction that stored the message.
     """
     address, wish = route.written_to, route.wish
-    if message.submitter_id is None:
+    is_stranger = message.submitter_id is None
+    was_answered = "LMTP" in message.protocol and not route.origin
+    if was_answered or (is_stranger and not wish.asks_for(Action.FAILED)):
         return False
     if not _claim(message, address, wish, Action.FAILED, None):
         return False

@@ -248,3 +248,27 @@ def test_a_message_tried_again_by_hand_is_not_reported_twice() -> None:
         queue.retry(Delivery.objects.filter(address=SAM))
         run(worker)
     assert told() == ["failed"]
+
+
+@pytest.mark.parametrize(
+    ("notify", "protocol", "actions_told"),
+    [
+        ("", "ESMTP", []),
+        ("NEVER", "ESMTP", []),
+        ("FAILURE", "ESMTP", ["failed"]),
+        # Each recipient has a reply of its own.
+        ("FAILURE", "LMTP", []),
+    ],
+)
+def test_one_refused_at_the_dot_is_told_on_request(
+    notify: str, protocol: str, actions_told: list[str]
+) -> None:
+    make_list("talk@lists.test", posters="owners")
+    actions.create(TEAM, [SAM])
+    wishes = [Wish(notify), Wish(notify)]
+    reply = send(TEAM, "talk@lists.test", wishes=wishes, protocol=protocol)
+    assert reply.is_positive
+    assert told() == actions_told
+    for report in reports():
+        assert report.recipient["Final-Recipient"] == "rfc822; talk@lists.test"
+        assert report.recipient["Status"] == "5.7.1"
