@@ -263,7 +263,7 @@ def test_a_message_tried_again_by_hand_is_not_reported_twice() -> None:
 def test_one_refused_at_the_dot_is_told_on_request(
     notify: str, protocol: str, actions_told: list[str]
 ) -> None:
-    make_list("talk@lists.test", posters="owners")
+    make_list("talk@lists.test", posters="owners", others="refuse")
     actions.create(TEAM, [SAM])
     wishes = [Wish(notify), Wish(notify)]
     reply = send(TEAM, "talk@lists.test", wishes=wishes, protocol=protocol)
