@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from allauth.account.admin import EmailAddressAdmin as AllauthEmailAddressAdmin
+from allauth.account.models import EmailAddress
 from django import forms
 from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
@@ -73,6 +75,14 @@ class HostedDomainAdmin(DomainAdmin):
         super().save_model(request, obj, form, change)
         if not change:
             provision(obj)
+
+
+admin.site.unregister(EmailAddress)
+
+
+@admin.register(EmailAddress)
+class EmailAddressAdmin(AllauthEmailAddressAdmin, ModelAdmin):  # type: ignore[misc] # allauth and unfold have no types
+    """Who signs in with which address."""
 
 
 admin.site.unregister(Group)

@@ -9,7 +9,7 @@ from project.checks import register
 
 class ProjectConfig(AppConfig):
     name = "project"
-    verbose_name = "Accounts"
+    verbose_name = "People"
     default_auto_field = "django.db.models.BigAutoField"
     celery = celery_app
 

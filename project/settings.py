@@ -15,6 +15,8 @@ from urllib.parse import quote, urlsplit
 
 import environ
 
+from project import look
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
 
@@ -72,7 +74,7 @@ RELAY_TLS = env.str("RELAY_TLS", "opportunistic")
 RELAY_CONNECTIONS = env.int("RELAY_CONNECTIONS", 10)
 # For RELAY=mx: connections to all servers together; whether mail may go to
 # private addresses; which DNS server to ask, as `address:port`.
-MX_CONNECTIONS = env.int("MX_CONNECTIONS", 200)
+MX_CONNECTIONS = env.int("MX_CONNECTIONS", 400)
 MX_PRIVATE = env.bool("MX_PRIVATE", False)
 DNS_SERVER = env.str("DNS_SERVER", "")
 MX_PORT = env.int("MX_PORT", 25)
@@ -283,6 +285,9 @@ STORAGES = {
         "BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"
     },
 }
+
+# --- the admin ---------------------------------------------------------------
+UNFOLD = look.UNFOLD
 
 # --- people -----------------------------------------------------------------
 LOGIN_URL = "account_login"

@@ -60,12 +60,17 @@ class DomainForm(forms.ModelForm):  # type: ignore[type-arg] # not generic at ru
         label="Signing key",
         choices=(("rsa", "RSA, 2048 bits"), ("ed25519", "Ed25519"), ("", "None")),
         required=False,
+        initial="rsa",
         widget=UnfoldAdminSelectWidget,
     )
 
     class Meta:
         model = Domain
         fields = ("name", "description", "is_active", "dkim_selector", "admins")
+        labels = {"is_active": "Takes mail", "dkim_selector": "DKIM selector"}
+        help_texts = {
+            "admins": "They run this domain. Without any, the site's admins do.",
+        }
 
     def clean_name(self) -> str:
         return domains.check_name(self.cleaned_data["name"])
