@@ -104,6 +104,12 @@ def test_telling_twice_reports_once() -> None:
     assert len(reports()) == 1
 
 
+def test_who_wrote_on_the_web_is_told() -> None:
+    send("team@lists.test", source=Message.Source.WEB)
+    inbound.failed(fail_all())
+    assert [report.forward_paths for report in reports()] == [[NICK]]
+
+
 def test_the_null_sender_is_not_told() -> None:
     send("team@lists.test", sender="")
     inbound.failed(fail_all())
