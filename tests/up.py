@@ -51,12 +51,17 @@ class Up:
 
     def pid(self, part: str) -> int:
         """The part's main process, 0 when there is none at the moment."""
+        return next(iter(self.pids(part)), 0)
+
+    def pids(self, part: str) -> list[int]:
+        """Those of a part that runs more than once."""
+        found = []
         for pid in direct_children(self.process.pid):
             with contextlib.suppress(OSError):
                 command = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ")
                 if PARTS[part] in command.decode() and b"tether" not in command:
-                    return pid
-        return 0
+                    found.append(pid)
+        return found
 
 
 def direct_children(pid: int) -> list[int]:

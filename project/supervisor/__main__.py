@@ -12,20 +12,30 @@ import time
 from types import FrameType
 
 from project import binds
-from project.supervisor import lines
+from project.supervisor import lines, sockets
 from project.supervisor.child import Child
 from project.supervisor.plan import parts, stopping
+from project.supervisor.sockets import Bound
+from project.supervisor.turnover import Turnover
 
 
 class Supervisor:
-    """The loop: read, reap, start again, until a signal ends it."""
+    """The loop: read, reap, start again, until a signal ends it.
 
-    def __init__(self, env: dict[str, str]) -> None:
+    SIGHUP puts new listeners in place of the old ones; in a terminal it means
+    that the terminal has gone, and ends it like the others.
+    """
+
+    def __init__(self, env: dict[str, str], bound: Bound) -> None:
         self.env = env
         # Only for the banner; the parts have no need to know it.
         self.signin_url = env.pop("FOLKMOOT_SIGNIN_URL", "")
         os.environ.pop("FOLKMOOT_SIGNIN_URL", None)
-        self.children = {part.name: Child(part) for part in parts(env)}
+        self.children = {
+            part.name: Child(part, bound if part.is_listener else ())
+            for part in parts(env)
+        }
+        self.turnover = Turnover(self._start)
         self.selector = selectors.DefaultSelector()
         self.colour = lines.wants_colour(sys.stdout, env)
         self.is_stopping = False
@@ -41,6 +51,7 @@ class Supervisor:
         self._hear_signals()
         while not self.is_stopping:
             self._start_due()
+            self.turnover.step(self.children, self.say)
             self._turn(1.0 if self.is_announced else 0.2)
             if not self.is_announced and self._all_answer():
                 self._announce()
@@ -54,22 +65,35 @@ class Supervisor:
         signal.set_wakeup_fd(theirs.fileno(), warn_on_full_buffer=False)
         self.selector.register(ours, selectors.EVENT_READ, None)
         self._wake = (ours, theirs)
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._on_stop)
+        has_terminal = sys.stdin.isatty()
+        signal.signal(signal.SIGHUP, self._on_stop if has_terminal else self._on_reload)
         signal.signal(signal.SIGCHLD, lambda *_: None)
 
     def _on_stop(self, number: int, frame: FrameType | None) -> None:
         if self.is_stopping:
             # The second time they mean it.
-            for child in self.children.values():
+            for child in self._all():
                 child.kill()
         self.is_stopping = True
+
+    def _on_reload(self, number: int, frame: FrameType | None) -> None:
+        self.turnover.begin(
+            [name for name, child in self.children.items() if child.part.is_listener]
+        )
+
+    def _start(self, child: Child) -> None:
+        self.selector.register(child.start(), selectors.EVENT_READ, child)
 
     def _start_due(self) -> None:
         now = time.monotonic()
         for child in self.children.values():
             if not child.is_running and child.start_at <= now:
-                self.selector.register(child.start(), selectors.EVENT_READ, child)
+                self._start(child)
+
+    def _all(self) -> list[Child]:
+        return [*self.children.values(), *self.turnover.children()]
 
     def _turn(self, timeout: float) -> None:
         """Pass on what the parts said, and notice who has ended."""
@@ -79,7 +103,7 @@ class Supervisor:
             else:
                 with contextlib.suppress(BlockingIOError):
                     self._wake[0].recv(4096)
-        for child in self.children.values():
+        for child in self._all():
             code = child.reap()
             if code is not None:
                 self._bury(child, code)
@@ -102,7 +126,7 @@ class Supervisor:
             self.selector.unregister(child.process.stdout)
         child.forget()
         name, wait = child.part.name, child.start_at - time.monotonic()
-        if self.is_stopping:
+        if self.is_stopping or self.children[name] is not child:
             self.say(name, "stopped")
         else:
             self.say(name, f"ended code={code}; starting again in {wait:.1f} s")
@@ -134,7 +158,7 @@ class Supervisor:
     def _stop_all(self) -> None:
         self.say("folkmoot", "stopping")
         for group in stopping(list(self.children)):
-            children = [self.children[name] for name in group]
+            children = [child for child in self._all() if child.part.name in group]
             for child in children:
                 child.stop()
             self._wait(children, max(child.part.grace for child in children))
@@ -161,5 +185,15 @@ def _hear(bind: str, question: bytes) -> bytes:
         return b""
 
 
+def main() -> None:
+    """Bind, then run."""
+    env = dict(os.environ)
+    try:
+        bound = sockets.bind(env)
+    except OSError as error:
+        raise SystemExit(f"not started: {error}") from error
+    Supervisor(env, bound).run()
+
+
 if __name__ == "__main__":
-    Supervisor(dict(os.environ)).run()
+    main()

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
 
+from project.supervisor import sockets
 from project.supervisor.lines import Lines
 from project.supervisor.plan import ENVIRONMENT, Part
+from project.supervisor.sockets import Bound
 
 # A part that lived this long had no trouble starting.
 _STEADY = 60.0
 _FIRST, _LONGEST = 0.5, 30.0
+_READY = re.compile(r"smtpd ready on ")
 
 
 def pause(failures: int) -> float:
@@ -25,8 +29,11 @@ def pause(failures: int) -> float:
 class Child:
     """A part and the process that is it now, if any."""
 
-    def __init__(self, part: Part) -> None:
+    def __init__(self, part: Part, bound: Bound = ()) -> None:
         self.part = part
+        self.bound = bound
+        # A listener has said that it answers.
+        self.is_ready = False
         self.process: subprocess.Popen[bytes] | None = None
         self.lines = Lines()
         self.failures = 0
@@ -39,16 +46,19 @@ class Child:
 
     def start(self) -> int:
         """Start the process; return the descriptor of its output."""
-        tether = (sys.executable, "-m", "project.supervisor.tether", str(os.getpid()))
+        tether = (sys.executable, "-m", "project.supervisor.tether")
+        ties = (str(os.getpid()), sockets.as_words(self.bound))
         # A session of its own: Ctrl-C in our terminal is ours to hand on.
         self.process = subprocess.Popen(  # noqa: S603 - our own plan, no shell
-            (*tether, *self.part.argv),
+            (*tether, *ties, *self.part.argv),
+            pass_fds=[sock.fileno() for _, sock in self.bound],
             env=os.environ | ENVIRONMENT,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
+        self.is_ready = False
         self._started_at = time.monotonic()
         assert self.process.stdout is not None
         os.set_blocking(self.process.stdout.fileno(), False)
@@ -62,7 +72,9 @@ class Child:
             data = os.read(self.process.stdout.fileno(), 65536)
         except BlockingIOError:
             return []
-        return self.lines.feed(data) if data else None
+        said = self.lines.feed(data) if data else None
+        self.is_ready = self.is_ready or any(map(_READY.match, said or ()))
+        return said
 
     def reap(self) -> int | None:
         """Return the exit code if it ended, and make sure all of it is gone."""

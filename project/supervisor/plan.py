@@ -19,6 +19,8 @@ class Part:
     name: str
     argv: tuple[str, ...]
     grace: float
+    # Takes mail, and so the sockets that mail comes in by.
+    is_listener: bool = False
 
 
 def _python(*argv: str) -> tuple[str, ...]:
@@ -63,9 +65,8 @@ def parts(env: Mapping[str, str]) -> list[Part]:
     many = int(env["SMTP_PROCESSES"])
     for number in range(1, many + 1):
         name = "smtpd" if many == 1 else f"smtpd-{number}"
-        planned.append(
-            Part(name, _python("manage.py", "smtpd", "--skip-checks"), grace=15)
-        )
+        argv = _python("manage.py", "smtpd", "--skip-checks")
+        planned.append(Part(name, argv, grace=15, is_listener=True))
     planned += [
         _worker(env["WORKERS"]),
         Part("clock", _python("-m", "project.clock"), grace=5),

@@ -8,7 +8,8 @@ import resource
 import signal
 import socket
 import ssl
-from collections.abc import Awaitable, Callable
+import sys
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -87,15 +88,21 @@ async def run(options: Options, ready: Callable[[list[str]], None]) -> None:
     )
     names: list[str] = []
     waiting: list[asyncio.Task[None]] = []
-    for bind, listen in _doors(options, listener, oracle):
-        if bind.startswith("/"):
+    given = sockets.inherited()
+    for name, bind, listen in _doors(options, listener, oracle):
+        if name in given:
+            names += await _listen(given.pop(name), listen)
+        elif bind.startswith("/"):
             # A server in front runs as another user.
-            is_shared = bind in (options.lmtp, options.lookup)
+            is_shared = name in (sockets.LMTP, sockets.LOOKUP)
             owned = sockets.OwnedSocket(Path(bind), is_shared=is_shared)
             waiting.append(await _own(owned, listen))
             names.append(bind)
-        else:
-            names += await _listen(bind, listen)
+        elif bind:
+            names += await _listen(sockets.tcp(bind), listen)
+    if given:
+        raise ValueError(f"nobody knows what a socket called {min(given)!r} is for")
+    _hear_reload(listener, options)
     ready(names)
     await stop.wait()
     log.info("stopping")
@@ -106,36 +113,41 @@ async def run(options: Options, ready: Callable[[list[str]], None]) -> None:
 
 def _doors(
     options: Options, listener: Listener, oracle: Oracle
-) -> list[tuple[str, Listen]]:
-    """Each door that is open, and who takes the sockets there."""
-    doors: list[tuple[str, Listen]] = [
-        (bind, partial(listener.listen, service=service))
-        for bind, service in _services(options)
+) -> list[tuple[str, str, Listen]]:
+    """The name of each door, where it is, and who takes the sockets there."""
+    doors: list[tuple[str, str, Listen]] = [
+        (name, bind, partial(listener.listen, service=service))
+        for name, bind, service in _services(options)
     ]
-    return doors + ([(options.lookup, oracle.listen)] if options.lookup else [])
+    return [*doors, (sockets.LOOKUP, options.lookup, oracle.listen)]
 
 
-def _services(options: Options) -> list[tuple[str, Service]]:
-    """Each door for mail that is open, and what is behind it."""
+def _services(options: Options) -> list[tuple[str, str, Service]]:
+    """Each door for mail, and what is behind it."""
     mailbox = str(options.mailbox.absolute()) if options.mailbox else ""
     people = Service(Submission(), Kind.SUBMISSION, trusts=options.trusts)
-    doors = [
-        (options.bind, Service(Site(), trusts=options.trusts)),
-        (options.submission, people),
-        (options.submissions, replace(people, is_tls=True)),
-        (options.lmtp, Service(Site(answers_each=True), Kind.LMTP)),
-        (mailbox, Service(CatchAll(), Kind.MAILBOX)),
+    front = Service(Site(answers_each=True), Kind.LMTP)
+    return [
+        (sockets.SMTP, options.bind, Service(Site(), trusts=options.trusts)),
+        (sockets.SUBMISSION, options.submission, people),
+        (sockets.SUBMISSIONS, options.submissions, replace(people, is_tls=True)),
+        (sockets.LMTP, options.lmtp, front),
+        (sockets.MAILBOX, mailbox, Service(CatchAll(), Kind.MAILBOX)),
     ]
-    return [(bind, service) for bind, service in doors if bind]
 
 
-async def _listen(bind: str, listen: Listen) -> list[str]:
-    names = []
-    for sock in sockets.tcp(bind):
+async def _listen(bound: Sequence[socket.socket], listen: Listen) -> list[str]:
+    for sock in bound:
         await listen(sock)
-        host, port = sock.getsockname()[:2]
-        names.append(f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
-    return names
+    return [_address(sock) for sock in bound]
+
+
+def _address(sock: socket.socket) -> str:
+    name = sock.getsockname()
+    if isinstance(name, str):
+        return name
+    host, port = name[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 async def _own(owned: sockets.OwnedSocket, listen: Listen) -> asyncio.Task[None]:
@@ -166,6 +178,24 @@ def _tls_context(options: Options) -> ssl.SSLContext | None:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(options.tls_cert, options.tls_key or None)
     return context
+
+
+def _hear_reload(listener: Listener, options: Options) -> None:
+    """Read the certificate again on SIGHUP, for whoever comes from then on.
+
+    In a terminal that signal still means that the terminal has gone.
+    """
+
+    def read_again() -> None:
+        try:
+            listener.tls_context = _tls_context(options)
+        except OSError as error:
+            log.warning("certificate not read, the old one stays error=%s", error)
+        else:
+            log.info("certificate read again")
+
+    if not sys.stdin.isatty():
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, read_again)
 
 
 def raise_file_limit() -> None:

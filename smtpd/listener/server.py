@@ -16,6 +16,7 @@ from smtpd.listener.connection import Connection
 from smtpd.listener.gate import Gate
 from smtpd.listener.limits import Limits
 from smtpd.listener.service import Service
+from smtpd.listener.sockets import KEEP_NAME
 from smtpd.listener.spool import Room
 from smtpd.listener.threads import Threads
 from smtpd.replies import Reply
@@ -23,6 +24,7 @@ from smtpd.replies import Reply
 log = logging.getLogger(__name__)
 
 BACKLOG = 512
+_ACCEPT_SECONDS = 0.05
 
 
 class Listener:
@@ -66,9 +68,13 @@ class Listener:
 
         if service.is_tls and self.tls_context is None:
             raise ValueError("a port with TLS from the start needs TLS_CERT")
-        is_unix = sock.family == socket.AF_UNIX
-        create = loop.create_unix_server if is_unix else loop.create_server
-        self._servers.append(await create(connection, sock=sock, backlog=BACKLOG))
+        if sock.family == socket.AF_UNIX:
+            server = await loop.create_unix_server(
+                connection, sock=sock, backlog=BACKLOG, **KEEP_NAME
+            )
+        else:
+            server = await loop.create_server(connection, sock=sock, backlog=BACKLOG)
+        self._servers.append(server)
 
     def enter(self, connection: Connection) -> Reply | None:
         """Let a connection in, or say why not."""
@@ -124,6 +130,8 @@ class Listener:
         self.last_call = asyncio.get_running_loop().time() + grace
         for server in self._servers:
             server.close()
+        # Who was accepted a moment ago has not come in yet.
+        await asyncio.sleep(_ACCEPT_SECONDS)
         for connection in tuple(self._connections):
             connection.stop()
         with contextlib.suppress(TimeoutError):

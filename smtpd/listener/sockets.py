@@ -1,13 +1,29 @@
-"""Bound sockets for a listener: TCP ports to share, one unix socket to own."""
+"""Bound sockets for a listener: TCP ports to share, unix sockets to own.
+
+Or inherited ones, by the protocol of systemd's sd_listen_fds(3): whoever holds
+them beside us keeps their clients waiting, and not refused, while we are away.
+"""
 
 from __future__ import annotations
 
 import fcntl
 import os
 import socket
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+# What the sockets of each door are called, as FileDescriptorName= of systemd.
+SMTP, SUBMISSION, SUBMISSIONS = "smtp", "submission", "submissions"
+LMTP, LOOKUP, MAILBOX = "lmtp", "lookup", "mailbox"
+# What we inherit begins behind standard error.
+FIRST_INHERITED = 3
+_LISTEN = ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES")
+# Python 3.13 takes the name of a socket away that others may still listen on.
+KEEP_NAME: dict[str, Any] = (
+    {"cleanup_socket": False} if sys.version_info >= (3, 13) else {}
+)
 # sockaddr_un.sun_path on Linux, with its final NUL.
 UNIX_PATH_OCTETS = 108
 
@@ -39,6 +55,28 @@ def _bind(family: int, address: tuple[Any, ...]) -> socket.socket:
         sock.close()
         raise
     return sock
+
+
+def listen_environment(pid: int, names: Sequence[str]) -> dict[str, str]:
+    """What process `pid` has to find to inherit sockets of these names."""
+    values = (str(pid), str(len(names)), ":".join(names))
+    return dict(zip(_LISTEN, values, strict=True))
+
+
+def inherited() -> dict[str, list[socket.socket]]:
+    """The sockets somebody bound for this process, by name; once, then none.
+
+    Our own children must not take them for theirs.
+    """
+    pid, count, names = (os.environ.pop(name, "") for name in _LISTEN)
+    found: dict[str, list[socket.socket]] = {}
+    if pid != str(os.getpid()):
+        return found
+    each = names.split(":") if names else [""] * int(count)
+    for number, name in enumerate(each, FIRST_INHERITED):
+        os.set_inheritable(number, False)
+        found.setdefault(name, []).append(socket.socket(fileno=number))
+    return found
 
 
 class OwnedSocket:

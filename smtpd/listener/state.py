@@ -55,8 +55,8 @@ class State:
 
     @property
     def is_trusted(self) -> bool:
-        """A server of our own in front asks on behalf of everybody (RFC 2033)."""
-        return self.kind is Kind.LMTP
+        """A server of ours asks, on behalf of everybody."""
+        return self.kind in (Kind.LMTP, Kind.MAILBOX)
 
     @property
     def protocol(self) -> str:

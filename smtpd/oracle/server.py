@@ -10,6 +10,7 @@ from asyncio import StreamReader, StreamWriter
 from dataclasses import dataclass
 from functools import partial
 
+from smtpd.listener.sockets import KEEP_NAME
 from smtpd.listener.threads import Threads, trouble
 from smtpd.oracle import answers, wire
 from smtpd.oracle.wire import Access, Lookup, Questions, Unreadable
@@ -55,12 +56,13 @@ class Oracle:
 
     async def listen(self, sock: socket.socket) -> None:
         """Answer on a bound socket."""
-        start = (
-            asyncio.start_unix_server
-            if sock.family == socket.AF_UNIX
-            else asyncio.start_server
-        )
-        self._servers.append(await start(self._welcome, sock=sock))
+        if sock.family == socket.AF_UNIX:
+            server = await asyncio.start_unix_server(
+                self._welcome, sock=sock, **KEEP_NAME
+            )
+        else:
+            server = await asyncio.start_server(self._welcome, sock=sock)
+        self._servers.append(server)
 
     async def _welcome(self, reader: StreamReader, writer: StreamWriter) -> None:
         if len(self._conversations) >= self.patience.connections:

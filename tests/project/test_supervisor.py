@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from project import binds
+from project.supervisor import sockets
 from project.supervisor.child import pause
 from project.supervisor.lines import Lines, prefix, wants_colour
 from project.supervisor.plan import parts, stopping
@@ -38,6 +39,54 @@ def test_a_broker_elsewhere_is_not_ours_to_start() -> None:
 def test_each_listener_is_a_part() -> None:
     listeners = [name for name in names(SMTP_PROCESSES="2") if "smtpd" in name]
     assert listeners == ["smtpd-1", "smtpd-2"]
+
+
+def test_only_listeners_get_the_sockets_of_mail() -> None:
+    listeners = [part.name for part in parts(ENV) if part.is_listener]
+    assert listeners == ["smtpd"]
+
+
+def test_the_sockets_of_mail_are_bound_once_and_found_by_name(tmp_path: Path) -> None:
+    env = {
+        "FOLKMOOT_DATA": str(tmp_path),
+        "SMTP_BIND": "127.0.0.1:0",
+        "LMTP_BIND": str(tmp_path / "lmtp.sock"),
+        "SUBMISSION_BIND": "",
+        "RELAY": "mailbox",
+    }
+    bound = sockets.bind(env)
+    try:
+        assert [name for name, _ in bound] == ["smtp", "lmtp", "mailbox"]
+        program = (
+            "from project.supervisor import sockets as ours;"
+            "from smtpd.listener import sockets as theirs;"
+            "import sys; ours.take_over(sys.argv[1]);"
+            "found = theirs.inherited();"
+            "print({name: [s.getsockname() for s in some] "
+            "for name, some in found.items()}, theirs.inherited())"
+        )
+        done = subprocess.run(
+            (sys.executable, "-c", program, sockets.as_words(bound)),
+            pass_fds=[sock.fileno() for _, sock in bound],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
+        )
+        expected = {name: [sock.getsockname()] for name, sock in bound}
+        assert done.stdout == f"{expected} {{}}\n"
+        # Another process answers at the paths: they are left to the listeners.
+        again = sockets.bind(env)
+        assert [name for name, _ in again] == ["smtp"]
+    finally:
+        for _, sock in (*bound, *again):
+            sock.close()
+
+
+def test_a_place_that_cannot_be_bound_is_named() -> None:
+    with pytest.raises(OSError, match=r"SMTP_BIND: cannot listen on 192\.0\.2\.1:25: "):
+        sockets.bind({"SMTP_BIND": "192.0.2.1:25"})
 
 
 def test_new_work_stops_first_and_the_broker_last() -> None:

@@ -6,6 +6,8 @@ import contextlib
 import os
 import re
 import signal
+import socket
+import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from project.supervisor import sockets
+from tests import certificates
 from tests.smtpd.listening import OPEN, Client, until
 from tests.stack import ROOT, free_port
 
@@ -20,7 +24,9 @@ from tests.stack import ROOT, free_port
 class Process:
     """A listener of its own, on an empty data folder: no table is there."""
 
-    def __init__(self, data: Path, port: int) -> None:
+    def __init__(
+        self, data: Path, port: int, *, bound: sockets.Bound = (), **more: str
+    ) -> None:
         self.log = data / f"smtpd-{os.urandom(4).hex()}.log"
         self.mailbox = str(data / "mailbox.sock")
         self.port = port
@@ -31,13 +37,16 @@ class Process:
             "SMTP_BIND": f"127.0.0.1:{port}",
             "SMTP_HOSTNAME": "mx.test",
             "RELAY": "mailbox",
+            **more,
         }
         env.pop("DJANGO_SETTINGS_MODULE", None)
         with self.log.open("wb") as log:
             self.popen = subprocess.Popen(
-                (sys.executable, "manage.py", "smtpd"),
+                (*_tether(bound), sys.executable, "manage.py", "smtpd"),
                 cwd=ROOT,
                 env=env,
+                pass_fds=[sock.fileno() for _, sock in bound],
+                stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
@@ -61,6 +70,12 @@ class Process:
     def close(self) -> None:
         self.popen.kill()
         self.popen.wait(20)
+
+
+def _tether(bound: sockets.Bound) -> tuple[str, ...]:
+    """As the supervisor starts it; or systemd, with what is bound already."""
+    words = sockets.as_words(bound)
+    return (sys.executable, "-m", "project.supervisor.tether", str(os.getpid()), words)
 
 
 @pytest.fixture
@@ -144,6 +159,82 @@ def _greets(path: str) -> bool:
     with contextlib.suppress(OSError), Client(path) as client:
         return client.reply().startswith("220 ")
     return False
+
+
+def test_who_comes_while_no_listener_is_there_waits_for_the_next(
+    tmp_path: Path,
+) -> None:
+    """What systemd does with a .socket unit, and our supervisor with its own."""
+    port = free_port()
+    env = {"SMTP_BIND": f"127.0.0.1:{port}", "FOLKMOOT_DATA": str(tmp_path)}
+    bound = sockets.bind(env | {"RELAY": "mailbox"})
+    # The settings need not say it again.
+    first = Process(tmp_path, port, bound=bound, SMTP_BIND="")
+    second = None
+    try:
+        first.wait_ready()
+        assert f"ready on 127.0.0.1:{port}, {first.mailbox}" in first.log.read_text()
+        with first.connect() as client:
+            assert client.reply().startswith("220 ")
+            first.popen.send_signal(signal.SIGTERM)
+            assert client.reply().startswith("421 4.3.2")
+        assert first.popen.wait(20) == 0
+        with first.connect() as waiting, Client(first.mailbox) as other:
+            second = Process(tmp_path, port, bound=bound)
+            second.wait_ready()
+            assert waiting.reply().startswith("220 ")
+            assert other.reply().startswith("220 ")
+    finally:
+        for running in (first, second):
+            if running:
+                running.close()
+        for _, sock in bound:
+            sock.close()
+
+
+def test_a_socket_nobody_knows_is_one_clear_line(tmp_path: Path) -> None:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        process = Process(tmp_path, free_port(), bound=[("folkmoot.socket", sock)])
+        assert process.popen.wait(60) == 1
+    said = process.log.read_text()
+    assert "smtpd cannot start: nobody knows what a socket called" in said
+    assert "Traceback" not in said
+
+
+def test_hangup_reads_the_certificate_again(tmp_path: Path) -> None:
+    pem = tmp_path / "mx.pem"
+    certificates.write(pem)
+    process = Process(tmp_path, free_port(), TLS_CERT=str(pem), TLS_KEY=str(pem))
+    try:
+        process.wait_ready()
+        with process.connect() as early:
+            assert early.reply().startswith("220 ")
+            before = _certificate(process)
+            certificates.write(pem)
+            process.popen.send_signal(signal.SIGHUP)
+            until(lambda: "certificate read again" in process.log.read_text())
+            assert _certificate(process) != before
+            pem.write_text("broken")
+            process.popen.send_signal(signal.SIGHUP)
+            until(lambda: "certificate not read" in process.log.read_text())
+            assert _certificate(process) != before
+            # Nobody noticed.
+            assert early.ask(b"NOOP\r\n").startswith("250 ")
+    finally:
+        process.close()
+
+
+def _certificate(process: Process) -> bytes:
+    with process.connect() as client:
+        client.reply()
+        client.say(b"EHLO c\r\nSTARTTLS\r\n")
+        client.replies(2)
+        client.start_tls()
+        assert isinstance(client.sock, ssl.SSLSocket)
+        found = client.sock.getpeercert(binary_form=True)
+        assert found
+        return found
 
 
 def test_an_address_that_cannot_be_bound_is_one_clear_line(tmp_path: Path) -> None:
