@@ -178,7 +178,13 @@ def _send(message: Message, news: News, wish: Wish) -> bool:
         log.info("%s returned=no address=%s why=%s", message, news.address, why)
         return False
     frame = _frame(message, news)
-    raw = compose(_original(message), news, frame)
+    try:
+        raw = compose(_original(message), news, frame)
+    except ValueError:
+        # Told or not, it is settled: others wait for their reports.
+        log.exception("%s returned=broken address=%s", message, news.address)
+        add_event(message, RETURNED, f"{news.address}: no report could be written.")
+        return False
     post(
         raw,
         [message.reverse_path],

@@ -142,6 +142,16 @@ def test_hostile_fields_stay_inside_the_report() -> None:
     ] == [NICK]
 
 
+def test_a_report_that_cannot_be_written_keeps_nobody_waiting() -> None:
+    send("team@lists.test")
+    send("team@lists.test", raw=MAIL.replace(b"<1@", b"<2@"))
+    first = Message.objects.earliest("pk")
+    Message.objects.filter(pk=first.pk).update(subject="a\x01b")
+    inbound.failed(fail_all())
+    assert len(reports()) == 1
+    assert "no report" in first.events.get(kind="returned").text
+
+
 def test_mail_for_a_lists_owner_is_returned_too() -> None:
     make_list("talk@lists.test")
     send("talk-owner@lists.test")
