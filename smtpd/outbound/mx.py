@@ -34,6 +34,8 @@ from smtpd.outbound.relay import TLS, Hop
 _MOST_CNAMES = 16
 # For one question with all its tries, in seconds.
 _PATIENCE = 10.0
+# Questions under way at once: each has a socket.
+_MOST_QUESTIONS = 100
 # Seconds an answer is kept, whatever its records say.
 LEAST_TTL = 30.0
 MOST_TTL = 3600.0
@@ -108,6 +110,9 @@ class Exchanges:
     dice: Random = field(default_factory=SystemRandom)
     _kept: OrderedDict[str, _Kept] = field(default_factory=OrderedDict)
     _asking: dict[str, asyncio.Task[_Kept]] = field(default_factory=dict)
+    _free: asyncio.Semaphore = field(
+        default_factory=lambda: asyncio.Semaphore(_MOST_QUESTIONS)
+    )
 
     async def servers(self, domain: str) -> Sequence[Hop]:
         """Those that take its mail, the best first.
@@ -205,13 +210,7 @@ class Exchanges:
             raise Undeliverable(f"{name} is no domain", "5.1.2") from error
         try:
             for _ in range(_MOST_CNAMES):
-                answer = await self.resolver.resolve(
-                    asked,
-                    kind,
-                    raise_on_no_answer=False,
-                    lifetime=_PATIENCE,
-                    search=False,
-                )
+                answer = await self._resolve(asked, kind)
                 if answer.rrset is not None or answer.canonical_name == asked:
                     return _records(answer)
                 # A server that knows no more of the chain than its beginning.
@@ -221,6 +220,12 @@ class Exchanges:
         except dns.exception.DNSException as error:
             raise Unanswered(f"DNS on {name} {kind}: {error}") from error
         raise Unanswered(f"DNS on {name} {kind}: more than {_MOST_CNAMES} CNAMEs")
+
+    async def _resolve(self, name: dns.name.Name, kind: str) -> dns.resolver.Answer:
+        async with self._free:
+            return await self.resolver.resolve(
+                name, kind, raise_on_no_answer=False, lifetime=_PATIENCE, search=False
+            )
 
 
 def _records(answer: dns.resolver.Answer) -> _Records:

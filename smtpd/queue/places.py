@@ -12,11 +12,11 @@ class Places:
     """Asked for in the order of coming, so no destination pushes in.
 
     Fast jobs have places of their own: a hundred slow servers do not keep a
-    confirmation waiting. Idle connections need none, but are few as well.
+    confirmation waiting. Idle connections need none, but are fewer still.
     """
 
     def __init__(self, most: int) -> None:
-        self._most = most
+        self._most = max(4, most)
         self._all = asyncio.Semaphore(most)
         self._express = asyncio.Semaphore(max(1, most // 4))
         self._idle = 0
@@ -31,7 +31,7 @@ class Places:
 
     def may_rest(self) -> bool:
         """Whether one more connection may stay open without work."""
-        return self._idle < self._most
+        return self._idle < self._most // 4
 
     def rest(self, change: int) -> None:
         """One more connection has no work, or one less."""

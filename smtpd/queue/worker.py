@@ -150,16 +150,19 @@ class Worker:
 
     async def _look(self) -> None:
         """Put destinations with mail due into the circle."""
-        run = self._loop.run_in_executor
         self._forget()
-        hurried, found = await run(self._claimer, safely, self._read)
+        if self._ways.is_relay:
+            hurried, found = self._read()
+        else:
+            run = self._loop.run_in_executor
+            hurried, found = await run(self._claimer, safely, self._read)
         self._known.update({host.name: host for host in (*hurried, *found)})
         self._rota.hurry(host.name for host in hurried)
         ready = (host.name for host in found if host.is_due)
         self._rota.add(name for name in ready if self._room(name))
 
     def _read(self) -> tuple[list[Waiting], list[Waiting]]:
-        """In the claimer's thread: the hurried, and the next ones by name."""
+        """The hurried, and the next ones by name; asks the database for domains."""
         found = self._ways.walk(self._behind)
         self._behind = found[-1].name if len(found) == WALK else ""
         return self._ways.hurried(), found

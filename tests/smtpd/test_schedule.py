@@ -30,6 +30,14 @@ def test_host_is_asked_again_soon_at_first(failures: int, seconds: int) -> None:
 
 
 @pytest.mark.parametrize(
+    ("failures", "seconds"), [(0, 300), (1, 600), (3, 2400), (4, 4000), (999, 4000)]
+)
+def test_domain_is_left_alone_for_longer(failures: int, seconds: int) -> None:
+    assert schedule.rest(failures, 0) == timedelta(seconds=seconds)
+    assert schedule.rest(failures, 1) == timedelta(seconds=seconds) * 0.75
+
+
+@pytest.mark.parametrize(
     ("outcome", "days", "is_final"),
     [
         (Outcome.FAILED, 0, True),
