@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import stat
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -215,3 +216,15 @@ def test_stopping_ends_idle_connections() -> None:
         sock.sendall(b"21:recip")
         running.stop()
         assert ends(sock)
+
+
+@pytest.mark.parametrize(("is_shared", "mode"), [(True, 0o666), (False, 0o600)])
+def test_only_a_shared_socket_is_for_others(
+    tmp_path: Path, is_shared: bool, mode: int
+) -> None:
+    owned = sockets.OwnedSocket(tmp_path / "one.sock", is_shared=is_shared)
+    sock = owned.bind()
+    assert sock is not None
+    with sock:
+        assert stat.S_IMODE(owned.path.stat().st_mode) == mode
+    owned.close()
