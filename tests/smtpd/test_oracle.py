@@ -11,12 +11,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from pytest_django.fixtures import Settings
 
 from aliases.actions import create, disable
+from aliases.moving.actions import create_moved
+from smtpd import replies
 from smtpd.domains.actions import add_domain
 from smtpd.listener import sockets
 from smtpd.listener.threads import Threads
-from smtpd.models import Address
 from smtpd.oracle.server import Oracle, Patience
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -161,13 +163,23 @@ def test_it_says_what_rcpt_would() -> None:
 
 
 @pytest.mark.usefixtures("_site")
-def test_a_moved_address_is_refused_with_its_own_words() -> None:
-    Address.objects.filter(local_part="team").update(
-        kind=Address.Kind.MOVED, moved_to="sam@new.test", correction="refuse"
-    )
+@pytest.mark.parametrize(
+    ("correction", "found", "action"),
+    [
+        ("forward", "OK gone@l.test", "DUNNO"),
+        ("tell", "OK gone@l.test", "DUNNO"),
+        ("refer", "NOTFOUND ", "551 5.1.6 User not local; please try <sam@new.test>"),
+        ("refuse", "NOTFOUND ", f"{replies.MOVED}"),
+    ],
+)
+def test_a_moved_address_is_refused_with_its_own_words(
+    settings: Settings, correction: str, found: str, action: str
+) -> None:
+    settings.MOVED_DISCLOSE = True
+    create_moved("gone@l.test", "sam@new.test", correction)
     with answering() as running, running.connect() as sock:
-        assert ask(sock, lookup("recipient", "team@l.test")) == "NOTFOUND "
-        assert ask(sock, access("team@l.test")).startswith("550 5.1.6 ")
+        assert ask(sock, lookup("recipient", "gone@l.test")) == found
+        assert ask(sock, access("gone@l.test")) == action
 
 
 @pytest.mark.usefixtures("_site")
