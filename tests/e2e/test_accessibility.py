@@ -107,7 +107,14 @@ def test_pages_of_owners_are_accessible(site: Stack, looks: Page) -> None:
     sign_in(site, looks)
     post = site.count("SELECT id FROM lists_post WHERE state = 'held'")
     member = site.count("SELECT min(id) FROM lists_subscription WHERE role = 'member'")
-    paths = (*OWNERS, f"{TALK}moderation/{post}/", f"{TALK}members/{member}/")
+    shown = site.count("SELECT id FROM lists_post WHERE state = 'accepted'")
+    paths = (
+        *OWNERS,
+        f"{TALK}moderation/{post}/",
+        f"{TALK}members/{member}/",
+        f"{TALK}posts/{shown}/",
+        f"{TALK}posts/{shown}/reply/",
+    )
     wrong = [line for path in paths for line in check(looks, site.base_url + path)]
     assert not wrong, "\n".join(wrong)
 
