@@ -27,6 +27,7 @@ from smtpd.models import (
     Event,
     Message,
     Outgoing,
+    Report,
 )
 from smtpd.models.delivery import DeliveryQuerySet
 from smtpd.queue import actions as queue
@@ -230,6 +231,17 @@ class DeliveryAdmin(ReadOnlyAdmin):
 class DestinationAdmin(ReadOnlyAdmin):
     list_display = ("name", "backoff_until", "failures", "last_failure_at")
     search_fields = ("name", "last_failure")
+
+
+@admin.register(Report)
+class ReportAdmin(ReadOnlyAdmin):
+    list_display = ("address", "action", "message", "settled_at")
+    list_filter = ("action", "settled_at")
+    search_fields = ("address", "=message__key")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Report]:
+        rows: QuerySet[Report] = super().get_queryset(request)
+        return rows.select_related("message").defer("message__raw", "message__trace")
 
 
 @admin.register(Copy)

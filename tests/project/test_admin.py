@@ -30,6 +30,7 @@ from smtpd.models import (
     Event,
     Message,
     Outgoing,
+    Report,
 )
 from smtpd.submission.actions import make_password
 from tests.aliases.makers import (
@@ -65,6 +66,7 @@ LEDGER = {
     Message,
     Outgoing,
     Post,
+    Report,
     Request,
 }
 SECRET = b"X-Secret: in the raw bytes"
@@ -87,6 +89,9 @@ def full_site(root: Client) -> Client:
     )
     assert send("talk@lists.test", "team@lists.test", raw=raw).is_positive
     Destination.objects.create(name="relay")
+    Report.objects.create(
+        message=Message.objects.all()[0], address=NICK, action="failed"
+    )
     make_password(User.objects.get(), "Laptop")
     Copy.objects.create(forward_path=SAM, size=1, raw=SECRET)
     subscription = Subscription.objects.all()[0]
