@@ -152,7 +152,7 @@ class Exchanges:
     async def _find(self, domain: str) -> tuple[list[tuple[str, Address]], float]:
         address = literal(domain)
         if address is not None:
-            itself = _Found(Exchanger(0, domain), (address,), MOST_TTL, False)
+            itself = _Found(Exchanger(0, ""), (address,), MOST_TTL, False)
             return self._targets(domain, [itself]), MOST_TTL
         records, ttl = await self._exchangers(domain)
         hosts = in_order(domain, records, self.site.name.lower(), self.dice)

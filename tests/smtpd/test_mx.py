@@ -14,6 +14,7 @@ import pytest
 
 from smtpd.outbound.exchangers import Undeliverable
 from smtpd.outbound.mx import LEAST_TTL, MOST_TTL, Exchanges, Site, Unanswered
+from smtpd.outbound.ourselves import listens_at
 from smtpd.outbound.relay import Hop
 from tests.dns import SILENCE, Dns
 
@@ -55,14 +56,13 @@ def refusal(zone: Dns, domain: str, site: Site = SITE) -> Undeliverable:
 
 
 def test_servers_come_in_order_of_preference(zone: Dns) -> None:
-    assert ask(zone, "home.test") == [
-        "mx1.home.test 127.0.0.2",
-        "mx1.home.test 127.0.0.3",
-        "mx2.home.test 127.0.0.4",
-    ]
-    first = asyncio.run(exchanges(zone).servers("home.test"))[0]
-    assert str(first) == "mx1.home.test[127.0.0.2]:2525"
-    assert (first.port, first.helo) == (2525, "mx.folkmoot.test")
+    *first, last = ask(zone, "home.test")
+    # A server gives the addresses of one host in any order.
+    assert set(first) == {"mx1.home.test 127.0.0.2", "mx1.home.test 127.0.0.3"}
+    assert last == "mx2.home.test 127.0.0.4"
+    hop = asyncio.run(exchanges(zone).servers("home.test"))[-1]
+    assert str(hop) == "mx2.home.test[127.0.0.4]:2525"
+    assert (hop.port, hop.helo) == (2525, "mx.folkmoot.test")
 
 
 def test_no_mx_is_the_domain_itself(zone: Dns) -> None:
@@ -166,14 +166,33 @@ def test_our_address_ends_the_list(zone: Dns) -> None:
     assert refusal(zone, "home.test", ours).enhanced == "5.4.6"
 
 
+@pytest.mark.parametrize(
+    ("bind", "address", "is_ours"),
+    [
+        ("127.0.0.1:25", "127.0.0.1", True),
+        ("127.0.0.1:25", "127.0.0.2", False),
+        ("[::1]:25", "::1", True),
+        ("0.0.0.0:25", "127.0.0.1", True),
+        (":25", "127.0.0.1", True),
+        ("0.0.0.0:25", "203.0.113.9", False),
+        ("", "127.0.0.1", False),
+    ],
+)
+def test_our_addresses_are_those_we_listen_at(
+    bind: str, address: str, *, is_ours: bool
+) -> None:
+    assert listens_at(bind)(ip_address(address)) is is_ours
+
+
 def test_private_targets_are_refused(zone: Dns) -> None:
     told = refusal(zone, "home.test", replace(SITE, may_be_private=False))
     assert told.enhanced == "5.4.4"
 
 
 def test_address_literal_needs_no_dns(zone: Dns) -> None:
-    assert ask(zone, "[127.0.0.9]") == ["[127.0.0.9] 127.0.0.9"]
-    assert ask(zone, "[IPv6:::1]") == ["[IPv6:::1] ::1"]
+    assert ask(zone, "[127.0.0.9]") == [" 127.0.0.9"]
+    assert ask(zone, "[IPv6:::1]") == [" ::1"]
+    assert refusal(zone, "[127.0.0.9]", replace(SITE, may_be_private=False))
     assert not zone.asked
 
 
