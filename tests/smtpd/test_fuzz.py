@@ -375,9 +375,9 @@ class Moody(Policy):
         self.lock = threading.Lock()
 
     def fail(self) -> None:
-        if self.dice.random() < 0.2:
+        if self.dice.random() < 0.05:
             raise RuntimeError("the password is swordfish")
-        if self.dice.random() < 0.1:
+        if self.dice.random() < 0.05:
             raise OSError("swordfish is on the disk")
 
     def authenticate(self, name: str, password: str, client: SmtpClient) -> Person:
@@ -410,7 +410,7 @@ QUICK = Limits(
     chunk_seconds=5,
     spool_memory=2000,
 )
-START = b"EHLO c\r\nMAIL FROM:<a@c.test>\r\nRCPT TO:<a@l.test>\r\n"
+START = b"EHLO c\r\nLHLO c\r\nMAIL FROM:<a@c.test>\r\nRCPT TO:<a@l.test>\r\n"
 WORDS = st.sampled_from(
     [
         *(command + b"\r\n" for command in COMMANDS),
@@ -431,6 +431,18 @@ WORDS = st.sampled_from(
 )
 
 
+# What begins a message, and what goes on behind it.
+OPENINGS = st.sampled_from([START, START * 2, b"NOOP\r\n" + START])
+ENDINGS = st.sampled_from(
+    [
+        *(b"DATA\r\nhello\r\n.\r\n", b"DATA\r\n" + b"y\r\n" * 1500 + b".\r\n"),
+        *(b"BDAT 4 LAST\r\na\r\n\n", b"BDAT 3\r\na\r\nBDAT 3 LAST\r\nb\r\n"),
+        *(b"DATA\r\nhel\nlo\r\n.\r\n", b"DATA\r\nhello\r\n.\n.\r\n", b"RSET\r\n", b""),
+    ]
+)
+MESSAGES = st.tuples(OPENINGS, ENDINGS).map(b"".join)
+
+
 @pytest.fixture(scope="module")
 def listeners(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Running]]:
     """One of each kind, for all examples."""
@@ -449,9 +461,9 @@ def listeners(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Running
 @settings(max_examples=500, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     number=st.integers(0, len(Kind) - 1),
-    words=st.lists(WORDS | st.binary(max_size=50), max_size=12),
+    words=st.lists(MESSAGES | WORDS | st.binary(max_size=50), max_size=12),
     places=CUTS,
-    is_rude=st.booleans(),
+    is_rude=st.sampled_from([False] * 4 + [True]),
 )
 def test_octets_over_a_socket(
     listeners: list[Running],
