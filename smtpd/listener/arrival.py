@@ -32,23 +32,22 @@ def is_stranger(peer: str) -> bool:
     return bool(peer) and not ipaddress.ip_address(peer).is_loopback
 
 
-async def announced(transport: asyncio.BaseTransport, seconds: float) -> str:
+async def announced(transport: asyncio.BaseTransport) -> str:
     """Read the header of a trusted proxy; "" when it brings nobody but itself.
 
     The transport must not read: what stands behind the header may be the
-    start of a TLS handshake. Raise OSError, TimeoutError or proxy.BadHeader.
+    start of a TLS handshake. Raise OSError or proxy.BadHeader.
     """
     sock: socket.socket = transport.get_extra_info("socket").dup()
     sock.setblocking(False)
     loop = asyncio.get_running_loop()
     header = b""
     try:
-        async with asyncio.timeout(seconds):
-            while more := proxy.wanted(header):
-                octets = await loop.sock_recv(sock, more)
-                if not octets:
-                    raise ConnectionError("closed before its header was whole")
-                header += octets
+        while more := proxy.wanted(header):
+            octets = await loop.sock_recv(sock, more)
+            if not octets:
+                raise ConnectionError("closed before its header was whole")
+            header += octets
     finally:
         sock.close()
     return proxy.client(header)

@@ -11,38 +11,30 @@ import contextlib
 import errno
 import logging
 from asyncio import StreamReaderProtocol
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import replace
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, get_args
 
 from aiosmtpd.smtp import SMTP, TLSSetupException
 
 from smtpd import replies
 from smtpd.listener.arrival import announced, is_stranger, is_within, speaks_first
 from smtpd.listener.deadline import Deadline
-from smtpd.listener.policies import Policy
+from smtpd.listener.desk import Desk
 from smtpd.listener.proxy import BadHeader
 from smtpd.listener.requests import (
-    Account,
     Action,
-    Authenticate,
-    CheckSender,
     Client,
     Close,
-    Decide,
-    Expand,
     Forget,
     Keep,
     Kind,
     More,
     Pause,
     Phase,
+    Question,
     Send,
     StartTLS,
     Store,
-    Transaction,
-    Verify,
 )
 from smtpd.listener.service import Service
 from smtpd.listener.session import Session
@@ -79,7 +71,7 @@ class Connection(SMTP):
         self.listener = listener
         self.limits = listener.limits
         self.service = service
-        self.policy = service.policy
+        self._desk = Desk(service.policy, listener.threads, listener.room_for)
         self.peer = ""
         self._is_proxied = False
         self.machine = self._session()
@@ -93,11 +85,7 @@ class Connection(SMTP):
             Send: self._send,
             Pause: self._pause,
             More: self._read,
-            Authenticate: self._log_in,
-            CheckSender: self._check_sender,
-            Decide: self._decide,
-            Verify: self._verify,
-            Expand: self._expand,
+            **dict.fromkeys(get_args(Question), self._answer),
             Keep: self._keep,
             Forget: self._forget,
             Store: self._store,
@@ -154,24 +142,30 @@ class Connection(SMTP):
 
     async def _handle_client(self) -> None:
         """Serve the client from the greeting to the end."""
-        if not await self._is_announced():
-            self._writer.close()
-            return
-        self.machine.state.client.peer = self.peer
-        refusal = self.listener.enter(self)
-        if refusal is not None:
-            log.warning("connection refused peer=%s reply=%s", self.peer, refusal)
-            if not self.service.is_tls:
-                self._writer.write(bytes(refusal))
-            self._writer.close()
-            return
+        self.listener.note(self)
         try:
-            await self._serve()
+            if await self._is_announced():
+                await self._pass_gate()
         finally:
-            self.listener.leave(self)
+            self.listener.forget(self)
             self._limit.close()
             await self._forget()
             self._hang_up()
+
+    async def _pass_gate(self) -> None:
+        """Serve the client, if there is a place for one more of its kind."""
+        self.machine.state.client.peer = self.peer
+        gate = self.listener.gate
+        refusal = gate.enter(self.peer)
+        if refusal is None:
+            try:
+                await self._serve()
+            finally:
+                gate.leave(self.peer)
+            return
+        log.warning("connection refused peer=%s reply=%s", self.peer, refusal)
+        if not self.service.is_tls:
+            self._writer.write(bytes(refusal))
 
     async def _is_announced(self) -> bool:
         """Have a trusted proxy say whom it brings; without that it is nobody."""
@@ -179,7 +173,8 @@ class Connection(SMTP):
             return True
         assert isinstance(self.transport, asyncio.Transport)
         try:
-            client = await announced(self.transport, self.limits.proxy_seconds)
+            async with self._limit.until(self.loop.time() + self.limits.proxy_seconds):
+                client = await announced(self.transport)
         except (OSError, TimeoutError, BadHeader) as error:
             log.warning("proxy not understood peer=%s error=%r", self.peer, error)
             return False
@@ -303,62 +298,9 @@ class Connection(SMTP):
             await asyncio.sleep(request.seconds)
         return True
 
-    async def _log_in(self, request: Authenticate) -> bool:
-        work = partial(_authenticate, self.policy, request, self.machine.state.client)
-        found: Account | Reply
-        try:
-            found, may_expand = await self.listener.threads.run(work, twice=True)
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is ours
-            text = trouble(error, self.peer).text
-            found, may_expand = replies.AUTH_TROUBLE.with_text(text), False
-        if isinstance(found, Reply):
-            # The line that brakes like fail2ban look for.
-            name, peer = request.name[:100], self.peer
-            log.warning("auth failed name=%r peer=%s reply=%s", name, peer, found)
-        self.machine.authenticated(found, may_expand=may_expand)
+    async def _answer(self, request: Question) -> bool:
+        await self._desk.answer(self.machine, request)
         return True
-
-    async def _check_sender(self, request: CheckSender) -> bool:
-        client = self.machine.state.client
-        reply = await self._ask(partial(self.policy.check_sender, request.path, client))
-        self._note_refusal("from", str(request.path), reply)
-        self.machine.decided(reply)
-        return True
-
-    async def _verify(self, request: Verify) -> bool:
-        client = self.machine.state.client
-        work = partial(self.policy.verify, request.text, client)
-        self.machine.decided(await self._ask(work))
-        return True
-
-    async def _expand(self, request: Expand) -> bool:
-        client = self.machine.state.client
-        work = partial(self.policy.expand, request.text, client)
-        self.machine.decided(await self._ask(work))
-        return True
-
-    async def _ask(self, work: Callable[[], Reply]) -> Reply:
-        """Have a thread find the answer out; our trouble is a 451."""
-        try:
-            return await self.listener.threads.run(work, twice=True)
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is ours
-            return trouble(error, self.peer)
-
-    async def _decide(self, request: Decide) -> bool:
-        client = self.machine.state.client
-        work = partial(self.policy.decide, request.path, client)
-        route: object
-        try:
-            reply, route = await self.listener.threads.run(work, twice=True)
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is ours
-            reply, route = trouble(error, self.peer), None
-        self._note_refusal("to", str(request.path), reply)
-        self.machine.decided(reply, route)
-        return True
-
-    def _note_refusal(self, word: str, path: str, reply: Reply) -> None:
-        if not reply.is_positive:
-            log.info("refused %s=<%s> peer=%s reply=%s", word, path, self.peer, reply)
 
     async def _keep(self, request: Keep) -> bool:
         try:
@@ -391,16 +333,9 @@ class Connection(SMTP):
         return True
 
     async def _store(self, request: Store) -> bool:
-        # Ours no more: the thread reads it, also when the client has gone.
+        # Ours no more: a thread reads it, also when the client has gone.
         spool, self._spool = self._spool, None
-        work = partial(_take, self.policy, request.transaction, spool)
-        answers: Sequence[Reply]
-        try:
-            async with self.listener.room_for(spool.size if spool else 0):
-                answers = await self.listener.threads.run(work)
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is ours
-            answers = [trouble(error, self.peer)]
-        self.machine.stored(answers)
+        await self._desk.store(self.machine, request, spool)
         return True
 
     async def _start_tls(self, request: StartTLS) -> bool:
@@ -421,29 +356,6 @@ class Connection(SMTP):
                     while await self._reader.read(CHUNK):
                         pass
         return False
-
-
-def _authenticate(
-    policy: Policy, request: Authenticate, client: Client
-) -> tuple[Account | Reply, bool]:
-    """In a thread: who that is, and whether EXPN is for them."""
-    found = policy.authenticate(request.name, request.password, client)
-    if isinstance(found, Reply):
-        return found, False
-    return found, policy.may_expand(replace(client, account=found))
-
-
-def _take(
-    policy: Policy, transaction: Transaction, spool: Spool | None
-) -> Sequence[Reply]:
-    """In a thread: hand the whole message over and throw the spool away."""
-    if spool is None:
-        return policy.take(transaction, b"")
-    try:
-        raw = spool.read()
-    finally:
-        spool.close()
-    return policy.take(transaction, raw)
 
 
 async def _nowhere() -> str:

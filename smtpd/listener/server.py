@@ -19,7 +19,6 @@ from smtpd.listener.service import Service
 from smtpd.listener.sockets import KEEP_NAME
 from smtpd.listener.spool import Room
 from smtpd.listener.threads import Threads
-from smtpd.replies import Reply
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +48,7 @@ class Listener:
         self.is_stopping = False
         # When the last content must have come in.
         self.last_call = float("inf")
-        self._gate = Gate(total=limits.connections, of_peer=limits.connections_of_peer)
+        self.gate = Gate(total=limits.connections, of_peer=limits.connections_of_peer)
         self.room = Room(limits.spool_total)
         self._large = asyncio.Semaphore(limits.large_at_once)
         self._is_full = False
@@ -76,17 +75,13 @@ class Listener:
             server = await loop.create_server(connection, sock=sock, backlog=BACKLOG)
         self._servers.append(server)
 
-    def enter(self, connection: Connection) -> Reply | None:
-        """Let a connection in, or say why not."""
-        refusal = self._gate.enter(connection.peer)
-        if refusal is None:
-            self._connections.add(connection)
-            self._is_empty.clear()
-        return refusal
+    def note(self, connection: Connection) -> None:
+        """Have a connection in the books, so that the end waits for it."""
+        self._connections.add(connection)
+        self._is_empty.clear()
 
-    def leave(self, connection: Connection) -> None:
-        """Forget a connection that was let in."""
-        self._gate.leave(connection.peer)
+    def forget(self, connection: Connection) -> None:
+        """Have it there no more."""
         self._connections.discard(connection)
         if not self._connections:
             self._is_empty.set()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import select
 import socket
@@ -77,7 +78,9 @@ class Running:
         assert self._is_up.wait(PATIENCE)
 
     def begin_stop(self) -> None:
-        self._loop.call_soon_threadsafe(self._stop.set)
+        # It may be over already.
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._stop.set)
 
     def wait(self) -> None:
         self._thread.join(PATIENCE)
