@@ -66,7 +66,8 @@ def parts(env: Mapping[str, str]) -> list[Part]:
     for number in range(1, many + 1):
         name = "smtpd" if many == 1 else f"smtpd-{number}"
         argv = _python("manage.py", "smtpd", "--skip-checks")
-        planned.append(Part(name, argv, grace=15, is_listener=True))
+        # A message on its way has 10 s, and its commit what the database needs.
+        planned.append(Part(name, argv, grace=30, is_listener=True))
     planned += [
         _worker(env["WORKERS"]),
         Part("clock", _python("-m", "project.clock"), grace=5),

@@ -124,6 +124,25 @@ def test_endless_lines_take_no_memory(process: Process) -> None:
     assert process.peak_kib() - before < 10 * 1024
 
 
+def test_many_large_messages_at_once_take_little_memory(process: Process) -> None:
+    """F30: they wait in files, and few of them are whole in memory at a time."""
+    count, piece = 12, b"x" * 998 + b"\r\n"
+    before = process.peak_kib()
+    with contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(Client(process.mailbox)) for _ in range(count)]
+        for client in clients:
+            client.open()
+        for _ in range(25):
+            for client in clients:
+                client.say(piece * 1000)
+        for client in clients:
+            client.say(b".\r\n")
+        # There is no table to keep them in.
+        assert {client.reply()[:4] for client in clients} == {"451 "}
+    # Two messages with their way into the database, of twelve.
+    assert process.peak_kib() - before < 256 * 1024
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_drains_it_and_it_exits_with_0(
     process: Process, number: signal.Signals
