@@ -10,15 +10,10 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
+from aliases.book import Book
 from aliases.expansion import Unbounded, find_cycle, fold
 from aliases.models import Alias, Target
-from aliases.targets import (
-    ROLES,
-    Problem,
-    parse_targets,
-    role_of,
-    saved_targets,
-)
+from aliases.targets import ROLES, Problem, parse_targets, role_of
 from smtpd import paths, routing
 from smtpd.models import Address, Domain
 from smtpd.paths import BadPath, Path
@@ -187,7 +182,7 @@ def check_targets(mailbox: str, targets: Iterable[str]) -> list[str]:
         raise Refused(f"{mailbox} cannot be its own target.")
     instead = {fold(mailbox): checked} if checked else {}
     try:
-        path = find_cycle(mailbox, lambda level: saved_targets(level, instead))
+        path = find_cycle(mailbox, Book(instead, only_open=False).targets_of)
     except Unbounded as problem:
         raise Refused(f"{problem}.") from None
     if path:

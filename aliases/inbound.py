@@ -11,10 +11,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from aliases import lookup
+from aliases.book import Book
 from aliases.expansion import Unbounded, expand, fold
 from aliases.models import Alias
 from aliases.origins import leading_to
-from aliases.targets import POSTMASTER, admins_of, open_targets, role_of
+from aliases.targets import POSTMASTER, admins_of, role_of
 from smtpd import correction, paths, replies
 from smtpd.events import add_event
 from smtpd.facts import Facts
@@ -52,17 +53,18 @@ def route(address: Address, forward_path: str) -> Route | Reply | None:
     """
     if address.kind not in (Address.Kind.ALIAS, Address.Kind.MOVED):
         return None
-    alias = Alias.objects.filter(address=address).first()
+    start = Path(address.local_part, address.domain.name)
+    book = Book(only_open=True)
+    alias = book.alias_at(start)
     if alias is None:
         return None
-    start = Path(address.local_part, address.domain.name)
-    found = Route(DOOR, ALIAS, alias.pk, forward_path)
+    found = Route(DOOR, ALIAS, alias, forward_path)
     if address.kind == Address.Kind.MOVED:
         reply = correction.reply(address.decision.correction, address.moved_to)
         if not reply.is_positive:
             return reply
         found = replace(found, reply=reply)
-    return _route(found, start, address.domain)
+    return _route(found, start, address.domain, book)
 
 
 def sub_address(local_part: str, domain: Domain) -> Route | Reply | None:
@@ -71,7 +73,8 @@ def sub_address(local_part: str, domain: Domain) -> Route | Reply | None:
     if not role:
         return None
     start = Path(role, domain.name)
-    return _route(Route(DOOR, role, domain.pk, str(start)), start, domain)
+    found = Route(DOOR, role, domain.pk, str(start))
+    return _route(found, start, domain, Book(only_open=True))
 
 
 def addresses_of(mailbox: str) -> Iterable[str]:
@@ -123,9 +126,9 @@ def failed(delivery_ids: Sequence[int]) -> None:
     reports.return_to_sender(delivery_ids)
 
 
-def _route(found: Route, start: Path, domain: Domain) -> Route | Reply:
+def _route(found: Route, start: Path, domain: Domain, book: Book) -> Route | Reply:
     try:
-        leaves = expand(str(start), open_targets)
+        leaves = expand(str(start), book.targets_of)
     except Unbounded as problem:
         log.warning("alias=%s unbounded=%s", start, problem)
         if start.local_part != POSTMASTER:
@@ -133,20 +136,13 @@ def _route(found: Route, start: Path, domain: Domain) -> Route | Reply:
         # RFC 5321 4.5.1: the postmaster is reached whatever is wrong. An admin
         # whose own address is here may be part of what is wrong.
         admins = admins_of(domain)
-        leaves = tuple(set(admins) - _hosted(admins))
-    hosted = _hosted(leaves)
+        leaves = tuple(set(admins) - book.hosted(admins))
+    hosted = book.hosted(leaves)
     onward = _onward(start, [leaf for leaf in leaves if leaf in hosted])
     elsewhere = tuple(leaf for leaf in leaves if leaf not in hosted)
     if not elsewhere and not onward and start.local_part != POSTMASTER:
         return replies.LEADS_NOWHERE
     return replace(found, recipients=elsewhere, onward=onward)
-
-
-def _hosted(leaves: Sequence[str]) -> frozenset[str]:
-    """Those of these addresses whose domain is ours."""
-    domains = {leaf.rpartition("@")[2] for leaf in leaves}
-    ours = set(Domain.objects.filter(name__in=domains).values_list("name", flat=True))
-    return frozenset(leaf for leaf in leaves if leaf.rpartition("@")[2] in ours)
 
 
 def _onward(start: Path, leaves: Sequence[str]) -> tuple[Route, ...]:

@@ -6,8 +6,8 @@ import pytest
 
 from aliases import actions
 from aliases.actions import Refused
+from aliases.book import Book
 from aliases.expansion import expand
-from aliases.targets import saved_targets
 from tests.aliases.makers import SAM, make_domain
 from tests.at_once import THREADS, at_once
 
@@ -27,7 +27,7 @@ def _domains() -> None:
 
 
 def expands(mailbox: str) -> tuple[str, ...]:
-    return expand(mailbox, lambda level: saved_targets(level, {}))
+    return expand(mailbox, Book(only_open=False).targets_of)
 
 
 def test_changes_at_once_make_no_circle() -> None:

@@ -229,8 +229,16 @@ def test_an_expansion_costs_a_few_statements_a_level(
 ) -> None:
     actions.create("low@lists.test", [f"p{n}@people.test" for n in range(500)])
     actions.create("top@lists.test", ["low@lists.test", SAM])
-    with django_assert_max_num_queries(16):
+    with django_assert_max_num_queries(4):
         resolve("top@lists.test")
+
+
+def test_a_target_elsewhere_costs_three_statements(
+    django_assert_num_queries: Any,
+) -> None:
+    actions.create("team@lists.test", [SAM])
+    with django_assert_num_queries(3):
+        assert isinstance(resolve("team+tag@lists.test"), Route)
 
 
 def test_a_disabled_target_is_left_out() -> None:
