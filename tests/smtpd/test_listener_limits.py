@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import ExitStack
+from itertools import repeat
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,10 @@ import pytest
 from smtpd.listener.gate import Gate
 from smtpd.listener.limits import Limits
 from smtpd.listener.policies import CatchAll
+from smtpd.listener.requests import Kind
+from smtpd.listener.service import Service
 from smtpd.models import Copy
+from tests import certificates
 from tests.smtpd.listening import listening, until
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -154,6 +158,47 @@ def test_connections_over_the_cap_hear_421_until_one_leaves(tmp_path: Path) -> N
         until(lambda: running.connections == 1)
         with running.connect() as four:
             assert four.reply().startswith("220 ")
+
+
+def test_nothing_is_said_in_the_clear_where_tls_comes_first(tmp_path: Path) -> None:
+    context = certificates.server_context(tmp_path / "mx.pem")
+    service = Service(CatchAll(), Kind.SUBMISSION, is_tls=True)
+    limits = Limits(connections=1)
+    with (
+        listening(service, tmp_path, limits=limits, tls_context=context) as running,
+        running.connect() as one,
+    ):
+        # It has its place before the handshake.
+        until(lambda: running.connections == 1)
+        with running.connect() as two:
+            assert two.is_hung_up()
+        one.start_tls()
+        assert one.reply().startswith("220 ")
+
+
+def test_a_handshake_has_its_time(tmp_path: Path) -> None:
+    context = certificates.server_context(tmp_path / "mx.pem")
+    service = Service(CatchAll(), Kind.SUBMISSION, is_tls=True)
+    limits = Limits(handshake_seconds=0.2)
+    with (
+        listening(service, tmp_path, limits=limits, tls_context=context) as running,
+        running.connect() as client,
+    ):
+        assert client.is_hung_up()
+
+
+def test_a_client_that_does_not_read_is_cut_off(tmp_path: Path) -> None:
+    limits = Limits(write_seconds=0.2, idle_commands=1_000_000_000)
+    with (
+        listening(CatchAll(), tmp_path, limits=limits) as running,
+        running.connect() as client,
+    ):
+        client.reply()
+        # More answers than all the buffers on the way take.
+        questions = repeat(b"HELP\r\n" * 10_000)
+        with pytest.raises(ConnectionError):
+            any(map(client.say, questions))
+        until(lambda: running.connections == 0)
 
 
 def test_one_place_does_not_take_all_connections() -> None:
