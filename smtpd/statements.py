@@ -15,6 +15,8 @@ from typing import Any, Generic, TypeVar
 from django.db import DEFAULT_DB_ALIAS, connection
 from django.db.models import Model, QuerySet
 
+from smtpd import pieces
+
 M = TypeVar("M", bound=Model)
 
 
@@ -176,12 +178,17 @@ def insert(row: Model, *, unless_known: bool = False) -> bool:
     With unless_known, a row that breaks a unique constraint changes nothing,
     and the answer is False.
     """
-    sql, fields = _insertion(type(row), unless_known)
+    large = pieces.large_fields(row)
+    sql, fields = _insertion(type(row), unless_known, large)
     values = [
-        field.get_db_prep_save(field.pre_save(row, True), connection)
+        field.attname
+        if field.attname in large
+        else field.get_db_prep_save(field.pre_save(row, True), connection)
         for field in fields
     ]
     with connection.cursor() as cursor:
+        for name in large:
+            pieces.send(cursor, name, getattr(row, name))
         cursor.execute(sql, values)
         found = cursor.fetchone()
     if found is None:
@@ -193,12 +200,16 @@ def insert(row: Model, *, unless_known: bool = False) -> bool:
 
 
 @lru_cache
-def _insertion(model: type[Model], unless_known: bool) -> tuple[str, list[Any]]:
+def _insertion(
+    model: type[Model], unless_known: bool, large: frozenset[str]
+) -> tuple[str, list[Any]]:
     meta = model._meta
     fields = [field for field in meta.local_concrete_fields if not field.primary_key]
     quote = connection.ops.quote_name
     names = ", ".join(quote(str(field.column)) for field in fields)
-    marks = ", ".join(["%s"] * len(fields))
+    marks = ", ".join(
+        pieces.EXPRESSION if field.attname in large else "%s" for field in fields
+    )
     conflict = "ON CONFLICT DO NOTHING " if unless_known else ""
     assert meta.pk is not None
     sql = (

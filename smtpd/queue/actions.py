@@ -75,8 +75,10 @@ def forward(
     names the address of ours that the sender wrote to, if there is one. Return
     how many get it.
     """
-    body = bytes(message.raw)[message.body_at :]
-    may_have_utf8 = message.needs_utf8 or not written_to.isascii()
+    needs_utf8 = message.needs_utf8 or not written_to.isascii()
+    if needs_utf8:
+        # A copy of the body, which may be large.
+        needs_utf8 = utf8.is_needed(head, bytes(message.raw)[message.body_at :])
     outgoing = Outgoing.objects.create(
         message=message,
         lane=Outgoing.Lane.FAST,
@@ -87,7 +89,7 @@ def forward(
         orcpt=wish.orcpt,
         head=head,
         needs_8bit=message.needs_8bit,
-        needs_utf8=may_have_utf8 and utf8.is_needed(head, body),
+        needs_utf8=needs_utf8,
         dkim_domain=signed_by,
     )
     return enqueue(outgoing, [(recipient, None) for recipient in recipients])

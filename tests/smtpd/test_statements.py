@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from aliases.actions import create
+from smtpd import pieces
 from smtpd.domains.actions import add_domain
 from smtpd.models import Address, Domain, Event, Message
+from smtpd.models.message import make_key
 from smtpd.statements import Prepared, insert
 
 pytestmark = pytest.mark.django_db
@@ -73,6 +77,15 @@ def test_an_inserted_row_is_as_if_it_were_saved() -> None:
     event.text = "changed"
     event.save()
     assert Event.objects.get().text == "changed"
+
+
+@pytest.mark.parametrize("octets", [pieces.LARGE, pieces.LARGE + 1, 3_000_001])
+def test_large_octets_arrive_whole_and_in_order(octets: int) -> None:
+    raws = [os.urandom(octets), os.urandom(octets), b"small"]
+    for raw in raws:
+        insert(Message(key=make_key(), size=len(raw), sha256="", body_at=0, raw=raw))
+    found = Message.objects.order_by("id").values_list("raw", flat=True)
+    assert [bytes(raw) for raw in found] == raws
 
 
 def test_a_known_row_changes_nothing() -> None:
