@@ -113,6 +113,20 @@ class Listener:
         except OSError:
             return True
 
+    async def _close_doors(self) -> None:
+        """Accept nobody any more, and see those in who were accepted just now.
+
+        A server that is closed while asyncio makes a connection's transport
+        drops the client without a word.
+        """
+        loop = asyncio.get_running_loop()
+        for server in self._servers:
+            for sock in server.sockets:
+                loop.remove_reader(sock.fileno())
+        await asyncio.sleep(_ACCEPT_SECONDS)
+        for server in self._servers:
+            server.close()
+
     async def stop(self) -> None:
         """Stop accepting, let messages on their way be finished, then return.
 
@@ -123,10 +137,7 @@ class Listener:
         self.is_stopping = True
         grace = self.limits.grace_seconds
         self.last_call = asyncio.get_running_loop().time() + grace
-        for server in self._servers:
-            server.close()
-        # Who was accepted a moment ago has not come in yet.
-        await asyncio.sleep(_ACCEPT_SECONDS)
+        await self._close_doors()
         for connection in tuple(self._connections):
             connection.stop()
         with contextlib.suppress(TimeoutError):
