@@ -259,6 +259,7 @@ class Connection(SMTP):
             self.machine.state.is_full = self.listener.is_full()
             self.machine.state.room = self.listener.room.left
         self._octets += len(data)
+        await self.listener.turns.wait(len(data))
         self.machine.receive(data)
         return bool(data)
 

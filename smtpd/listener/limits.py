@@ -64,6 +64,8 @@ class Limits:
     # ...and so many messages beyond this are in memory at the same time.
     large_message: int = 1_048_576
     large_at_once: int = 2
+    # ...and so many pieces of large ones are looked at in one round.
+    pieces_at_once: int = 4
     # So many octets may be in such files in all, or who wants more waits.
     spool_total: int = 1_073_741_824
     # No MAIL is taken with less room than this on the disk of the spool.

@@ -19,6 +19,7 @@ from smtpd.listener.service import Service
 from smtpd.listener.sockets import KEEP_NAME
 from smtpd.listener.spool import Room
 from smtpd.listener.threads import Threads
+from smtpd.listener.turns import Turns
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +52,7 @@ class Listener:
         self.gate = Gate(total=limits.connections, of_peer=limits.connections_of_peer)
         self.room = Room(limits.spool_total)
         self._large = asyncio.Semaphore(limits.large_at_once)
+        self.turns = Turns(limits.pieces_at_once)
         self._is_full = False
         self._look_again_at = 0.0
         self._servers: list[asyncio.Server] = []
