@@ -19,7 +19,7 @@ from aliases.targets import POSTMASTER, admins_of, role_of
 from smtpd import correction, paths, replies
 from smtpd.events import add_event
 from smtpd.facts import Facts
-from smtpd.models import Address, Domain, Message
+from smtpd.models import Address, Domain, Event, Message
 from smtpd.paths import Path
 from smtpd.queue.actions import forward
 from smtpd.replies import Reply
@@ -119,6 +119,11 @@ def take(route: Route, message: Message, facts: Facts, verdict: Verdict) -> None
     add_event(message, "expanded", f"{name}: expanded to {count} {noun}.")
     if not route.leads_to_one:
         reports.expanded(message, route)
+
+
+def story(message: Message) -> Iterable[Event]:
+    """Nothing that the events do not say."""
+    return ()
 
 
 def failed(delivery_ids: Sequence[int]) -> None:

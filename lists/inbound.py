@@ -58,6 +58,8 @@ names = lookup.names
 called = lookup.called
 expandable = lookup.expandable
 members = lookup.members
+# What the trace asks.
+story = posting.story
 
 
 def signed(local_part: str, domain: Domain) -> Route | Reply | None:

@@ -52,9 +52,10 @@ class Judged:
 def accept(envelope: Envelope, raw: bytes) -> Reply:
     """Judge a message for every recipient and store it; return the reply.
 
-    The message is on stable storage when the reply is positive. Refused by
-    all: nothing is stored. Called twice, it stores twice: the duplicate
-    guard is each door's own (RFC 1047).
+    The message is on stable storage when the reply is positive and the
+    outermost transaction is committed. Refused by all: nothing is stored.
+    Called twice, it stores twice: the duplicate guard is each door's own
+    (RFC 1047).
     """
     answers, key = _accept(envelope, raw)
     taken = [reply for reply in answers if reply.is_positive]
@@ -153,7 +154,7 @@ def _log_refusal(envelope: Envelope, facts: Facts, reply: Reply) -> None:
     )
 
 
-@transaction.atomic(durable=True)
+@transaction.atomic(savepoint=False)
 def _store(
     envelope: Envelope, raw: bytes, facts: Facts, judged: Sequence[Judged]
 ) -> Message:

@@ -23,7 +23,7 @@ from smtpd.access import Person
 from smtpd.dsn import NO_WISH, Wish
 from smtpd.entries import Members
 from smtpd.facts import Facts
-from smtpd.models import Address, Domain, Message
+from smtpd.models import Address, Domain, Event, Message
 from smtpd.paths import Path
 from smtpd.replies import Reply
 from smtpd.statements import Prepared, columns
@@ -111,6 +111,9 @@ class Door(Protocol):
 
     def members(self, address: Address, limit: int) -> Members:
         """Who is behind one of mine; at most so many named. Asks nobody's rights."""
+
+    def story(self, message: Message) -> Iterable[Event]:
+        """Steps in the trace of a message that my own rows tell."""
 
     def failed(self, delivery_ids: Sequence[int]) -> None:
         """These deliveries failed for good. Telling twice changes nothing."""

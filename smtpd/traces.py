@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from django.core.paginator import Page, Paginator
 from django.db.models import QuerySet
 
+from smtpd import routing
 from smtpd.models import Delivery, Event, Message
 
 PER_PAGE = 50
@@ -68,10 +69,17 @@ def read_trace(message: Message) -> Trace:
     )
     return Trace(
         message=message,
-        timeline=[*_arrival(message), *message.events.all()],
+        timeline=_timeline(message),
         states=Delivery.objects.filter(outgoing__message=message).by_state(),
         deliveries=deliveries,
     )
+
+
+def _timeline(message: Message) -> list[Event]:
+    """What the row says, what the doors' rows say, and what was noted since."""
+    told = [step for door in routing.doors().values() for step in door.story(message)]
+    noted = sorted([*told, *message.events.all()], key=lambda step: step.at)
+    return [*_arrival(message), *noted]
 
 
 def _arrival(message: Message) -> Iterator[Event]:

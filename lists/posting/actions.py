@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from typing import Any
 from urllib.parse import quote
 
 from django.conf import settings
+from django.db.models import Exists, OuterRef, QuerySet, Subquery
 
 from lists import notices
 from lists.delivery.tasks import fan_out
@@ -15,7 +18,7 @@ from lists.posting.rules import Policy, Standing
 from smtpd import paths
 from smtpd.events import add_event
 from smtpd.facts import Facts
-from smtpd.models import Message
+from smtpd.models import Event, Message
 from smtpd.paths import BadPath
 from smtpd.queue.nudge import nudge
 from smtpd.statements import Prepared, insert
@@ -27,10 +30,10 @@ log = logging.getLogger(__name__)
 def judge(mlist: MailingList, facts: Facts) -> Verdict:
     """Say what becomes of a message, while its sender waits. Writes nothing.
 
-    Two queries: who the author is here, and whether the message is known.
+    One query: who the author is here, and whether the message is known.
     """
     author = facts.authors[0] if facts.authors else ""
-    is_duplicate = bool(facts.msg_id) and bool(_POSTS.rows(mlist.pk, facts.msg_id))
+    is_known, standing = _look_up(mlist, facts.msg_id, author)
     policy = Policy(
         address=mlist.posting_address,
         list_id=mlist.list_id,
@@ -38,8 +41,8 @@ def judge(mlist: MailingList, facts: Facts) -> Verdict:
         posters=mlist.posters,
         others=mlist.others,
         max_size=mlist.max_size,
-        standing=_standing(mlist, author),
-        is_duplicate=is_duplicate,
+        standing=standing,
+        is_duplicate=is_known,
     )
     return rules.judge(policy, facts)
 
@@ -70,13 +73,20 @@ def take(mlist: MailingList, message: Message, facts: Facts, verdict: Verdict) -
         add_event(message, "held", f"Held for the moderators of {mlist.name}. {why}")
         notices.post_held(post)
     else:
-        add_event(message, "accepted", f"Accepted for {mlist.name}.")
         nudge(fan_out)
     log.info(
         "%s post=%s list=%s state=%s new=%s",
         message.key, post.pk, mlist.pk, post.state, is_new,
     )  # fmt: skip
     return post
+
+
+def story(message: Message) -> Iterator[Event]:
+    """For the trace of a message: the lists that took it without a moderator."""
+    posts = message.posts.select_related("mailing_list").filter(decided_at=None)
+    for post in posts.exclude(state=Post.State.HELD):
+        text = f"Accepted for {post.mailing_list.name}."
+        yield Event(message=message, at=post.created_at, kind="accepted", text=text)
 
 
 def made_msg_id(mlist: MailingList, message: Message) -> str:
@@ -87,31 +97,38 @@ def made_msg_id(mlist: MailingList, message: Message) -> str:
     return f"<{message.sha256[:32]}@{mlist.address.domain.name}>"
 
 
-def _standing(mlist: MailingList, author: str) -> Standing | None:
-    """What this address is on the list; letter case makes no difference."""
+def _look_up(
+    mlist: MailingList, msg_id: str, author: str
+) -> tuple[bool, Standing | None]:
+    """Whether the list has this message, and what the author is on the list.
+
+    Letter case makes no difference; without a Message-ID nothing is known.
+    """
     try:
         folded = str(paths.mailbox(author)).lower()
     except BadPath:
-        return None
-    found = _STANDING.rows(mlist.pk, folded)
-    return Standing(*found[0]) if found else None
+        folded = ""
+    ((is_known, *standing),) = _KNOWN.rows(mlist.pk, msg_id, folded)
+    is_subscriber = standing[0] is not None
+    return bool(msg_id and is_known), Standing(*standing) if is_subscriber else None
 
 
-_POSTS = Prepared(
-    lambda mlist, msg_id: (
-        Post.objects.filter(mailing_list=mlist, msg_id=msg_id)
+def _known(mlist: int, msg_id: str, folded: str) -> QuerySet[MailingList, Any]:
+    posts = Post.objects.filter(mailing_list=OuterRef("pk"), msg_id=msg_id)
+    authors = Subscription.objects.filter(
+        mailing_list=OuterRef("pk"), subscriber__folded=folded
+    ).order_by()
+    return (
+        MailingList.objects.filter(pk=mlist)
         .order_by()
-        .values_list("pk")
-    ),
-    int,
-    str,
-)
-_STANDING = Prepared(
-    lambda mlist, folded: (
-        Subscription.objects.filter(mailing_list=mlist, subscriber__folded=folded)
-        .order_by()
-        .values_list("role", "posting", "suspended_by")
-    ),
-    int,
-    str,
-)
+        .annotate(
+            is_known=Exists(posts),
+            as_role=Subquery(authors.values("role")[:1]),
+            as_posting=Subquery(authors.values("posting")[:1]),
+            as_suspended_by=Subquery(authors.values("suspended_by")[:1]),
+        )
+        .values_list("is_known", "as_role", "as_posting", "as_suspended_by")
+    )
+
+
+_KNOWN = Prepared(_known, int, str, str)

@@ -71,7 +71,7 @@ class Connection(SMTP):
         self.listener = listener
         self.limits = listener.limits
         self.service = service
-        self._desk = Desk(service.policy, listener.threads, listener.room_for)
+        self._desk = Desk(service.policy, listener)
         self.peer = ""
         self._is_proxied = False
         self.machine = self._session()
@@ -121,6 +121,9 @@ class Connection(SMTP):
         super().connection_made(transport)
         if is_new:
             self.peer = _peer(transport.get_extra_info("peername"))
+            # Else asyncio has 256 KiB mapped and unmapped for each line it reads.
+            if hasattr(transport, "max_size"):
+                transport.max_size = CHUNK
             self._is_proxied = is_within(self.peer, self.service.trusts)
             if self._is_proxied or self.service.is_tls:
                 assert isinstance(transport, asyncio.Transport)

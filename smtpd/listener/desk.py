@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from functools import partial
+from typing import TYPE_CHECKING
 
 from smtpd import replies
 from smtpd.listener.policies import Policy
@@ -27,22 +27,24 @@ from smtpd.listener.requests import (
 )
 from smtpd.listener.session import Session
 from smtpd.listener.spool import Spool
-from smtpd.listener.threads import Threads, trouble
+from smtpd.listener.threads import trouble
 from smtpd.replies import Reply
 
-log = logging.getLogger(__name__)
+if TYPE_CHECKING:
+    from smtpd.listener.server import Listener
 
-# Waits until a message of so many octets may be in memory as a whole.
-RoomFor = Callable[[int], AbstractAsyncContextManager[None]]
+log = logging.getLogger(__name__)
 
 
 class Desk:
     """One policy and the threads in which it takes its time."""
 
-    def __init__(self, policy: Policy, threads: Threads, room_for: RoomFor) -> None:
+    def __init__(self, policy: Policy, listener: Listener) -> None:
         self._policy = policy
-        self._threads = threads
-        self._room_for = room_for
+        self._threads = listener.threads
+        self._writers = listener.writers
+        self._limits = listener.limits
+        self._room_for = listener.room_for
 
     async def answer(self, session: Session, question: Question) -> None:
         """Find the answer out and tell the session."""
@@ -69,14 +71,26 @@ class Desk:
         self, session: Session, request: Store, spool: Spool | None
     ) -> None:
         """Hand a whole message over; a client that has gone does not stop it."""
-        work = partial(_take, self._policy, request.transaction, spool)
         answers: Sequence[Reply]
         try:
-            async with self._room_for(spool.size if spool else 0):
-                answers = await self._threads.run(work)
+            answers = await self._take(request.transaction, spool)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is ours
             answers = [trouble(error, session.state.client.peer)]
+        finally:
+            if spool is not None:
+                spool.close()
         session.stored(answers)
+
+    async def _take(
+        self, transaction: Transaction, spool: Spool | None
+    ) -> Sequence[Reply]:
+        """A small message goes with others, a large one by itself."""
+        size = spool.size if spool else 0
+        work = partial(_take, self._policy, transaction, spool)
+        if size <= self._limits.spool_memory:
+            return await self._writers.run(work)
+        async with self._room_for(size):
+            return await self._threads.run(work)
 
     async def _log_in(self, session: Session, question: Authenticate) -> None:
         client = session.state.client
@@ -129,11 +143,5 @@ def _authenticate(
 def _take(
     policy: Policy, transaction: Transaction, spool: Spool | None
 ) -> Sequence[Reply]:
-    """In a thread: hand the whole message over and throw the spool away."""
-    if spool is None:
-        return policy.take(transaction, b"")
-    try:
-        raw = spool.read()
-    finally:
-        spool.close()
-    return policy.take(transaction, raw)
+    """In a thread: read the whole message and hand it over."""
+    return policy.take(transaction, spool.read() if spool else b"")

@@ -50,7 +50,9 @@ class Policy:
         return False
 
     def take(self, envelope: Transaction, raw: bytes) -> Sequence[Reply]:
-        """Store a message; positive only when it is on stable storage.
+        """Store a message; positive only when that stands with the commit.
+
+        It may run in one transaction with others, and again without them.
 
         One reply, or one for each recipient where LMTP wants to know.
         """
@@ -118,7 +120,7 @@ class CatchAll(Policy):
             )
             for recipient in envelope.recipients
         ]
-        with transaction.atomic(durable=True):
+        with transaction.atomic(savepoint=False):
             Copy.objects.bulk_create(copies, batch_size=50)
         return [replies.KEPT]
 

@@ -9,6 +9,7 @@ import shutil
 import socket
 import ssl
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from smtpd.listener.blocklists import Blocklists
@@ -20,6 +21,8 @@ from smtpd.listener.sockets import KEEP_NAME
 from smtpd.listener.spool import Room
 from smtpd.listener.threads import Threads
 from smtpd.listener.turns import Turns
+from smtpd.listener.writers import Writers
+from smtpd.replies import Reply
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +49,7 @@ class Listener:
         self.tls_context = tls_context
         self.blocklists = blocklists
         self.threads = Threads(limits.threads)
+        self.writers: Writers[Sequence[Reply]] = Writers(self.threads)
         self.is_stopping = False
         # When the last content must have come in.
         self.last_call = float("inf")

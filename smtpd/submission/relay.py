@@ -15,7 +15,7 @@ from smtpd.access import Person
 from smtpd.entries import Members
 from smtpd.events import add_event
 from smtpd.facts import Facts
-from smtpd.models import Address, Domain, Message
+from smtpd.models import Address, Domain, Event, Message
 from smtpd.paths import BadPath
 from smtpd.queue.actions import forward
 from smtpd.replies import Reply
@@ -84,6 +84,11 @@ def take(route: Route, message: Message, facts: Facts, verdict: Verdict) -> None
     )
     noun = "recipient" if count == 1 else "recipients"
     add_event(message, "relayed", f"On its way to {count} {noun} elsewhere.")
+
+
+def story(message: Message) -> Iterable[Event]:
+    """Nothing that the events do not say."""
+    return ()
 
 
 def failed(delivery_ids: Sequence[int]) -> None:

@@ -242,6 +242,7 @@ def test_the_sweep_finds_failures_nobody_was_told_of(mlist: MailingList) -> None
     assert gone.ref is not None
     Subscription.objects.filter(pk=gone.ref).delete()
     assert failures_left_behind() == [lost.pk]
+    assert lost.ref is not None
     Bounce.objects.create(
         subscription_id=lost.ref, delivery=lost, kind=Bounce.Kind.HARD
     )

@@ -1,0 +1,102 @@
+"""Messages stored together: one commit for all that wait at the same time.
+
+A commit waits for the disk, and the more threads wait for it, the more they
+are in each other's way. So a few writers take what has gathered, several
+messages in one transaction, and every sender hears 250 after the commit that
+has their message in it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Generic, TypeVar
+
+from django.db import InterfaceError, OperationalError, connections, transaction
+
+from smtpd.listener.threads import Threads
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+# While one waits for the disk or for a lock, the other goes on.
+WRITERS = 2
+TOGETHER = 20
+
+
+class Writers(Generic[T]):
+    """Runs work that changes the database; each piece as if it were alone."""
+
+    def __init__(self, threads: Threads) -> None:
+        self._threads = threads
+        self._waiting: deque[tuple[Callable[[], T], asyncio.Future[T]]] = deque()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def run(self, work: Callable[[], T]) -> T:
+        """Run work and return what it returns once that is committed.
+
+        Work that raises leaves nothing behind, and may have run twice: first
+        with others, then alone. A caller that is cancelled leaves it running.
+        """
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._waiting.append((work, future))
+        if len(self._tasks) < WRITERS:
+            task = asyncio.create_task(self._drain())
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        return await asyncio.shield(future)
+
+    async def _drain(self) -> None:
+        while self._waiting:
+            count = min(TOGETHER, len(self._waiting))
+            batch = [self._waiting.popleft() for _ in range(count)]
+            works = [work for work, _ in batch]
+            try:
+                answers = await self._threads.run(partial(_together, works))
+            except Exception as error:  # noqa: BLE001 - each caller's to handle
+                answers = [error] * count
+            for (_, future), answer in zip(batch, answers, strict=True):
+                if future.done():
+                    continue
+                if isinstance(answer, Exception):
+                    future.set_exception(answer)
+                else:
+                    future.set_result(answer)
+
+
+def _together(works: Sequence[Callable[[], T]]) -> list[T | Exception]:
+    """In a thread: all in one transaction; or each alone, if one spoils it.
+
+    A commit that failed may have happened: nothing is tried again then.
+    """
+    if len(works) == 1:
+        return [_alone(works[0])]
+    is_ready = False
+    try:
+        with transaction.atomic(durable=True):
+            answers: list[T | Exception] = [work() for work in works]
+            is_ready = True
+    except Exception as error:
+        if is_ready:
+            raise
+        log.info("messages=%d are stored one by one error=%r", len(works), error)
+        _forget_dead(error)
+        return [_alone(work) for work in works]
+    return answers
+
+
+def _alone(work: Callable[[], T]) -> T | Exception:
+    try:
+        return work()
+    except Exception as error:  # noqa: BLE001 - the caller's to handle
+        _forget_dead(error)
+        return error
+
+
+def _forget_dead(error: Exception) -> None:
+    """A connection that broke is not used again."""
+    if isinstance(error, InterfaceError | OperationalError):
+        connections.close_all()
