@@ -39,7 +39,10 @@ class Post(models.Model):
         State.HELD: frozenset({State.ACCEPTED, State.REJECTED, State.DISCARDED}),
     }
 
-    mailing_list = models.ForeignKey(MailingList, models.CASCADE, related_name="posts")
+    # Found by the constraint's index below.
+    mailing_list = models.ForeignKey(
+        MailingList, models.CASCADE, related_name="posts", db_index=False
+    )
     message = models.ForeignKey(Message, models.CASCADE, related_name="posts")
     state = models.CharField(max_length=9, choices=State)
     # Why it was held, one sentence each, in the words of a person.
@@ -51,7 +54,12 @@ class Post(models.Model):
     author_name = models.CharField(max_length=200, blank=True)
     subject = models.TextField(blank=True)
     decided_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True
+        settings.AUTH_USER_MODEL,
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        # Every post pays for an index, and people seldom leave.
+        db_index=False,
     )
     decided_at = models.DateTimeField(null=True, blank=True)
     # What the author was told when it was rejected.

@@ -90,7 +90,7 @@ class Desk:
         if size <= self._limits.spool_memory:
             return await self._writers.run(work)
         async with self._room_for(size):
-            return await self._threads.run(work)
+            return await self._threads.run(work, is_long=True)
 
     async def _log_in(self, session: Session, question: Authenticate) -> None:
         client = session.state.client

@@ -58,7 +58,7 @@ class Limits:
     # Of one IPv4 address or IPv6 /64; this machine itself is not counted.
     connections_of_peer: int = 50
     # Database work at the same time, each with a connection of its own.
-    threads: int = 4
+    threads: int = 8
     # Content beyond this goes to a file until it is stored...
     spool_memory: int = 262_144
     # ...and so many messages beyond this are in memory at the same time.

@@ -29,33 +29,63 @@ T = TypeVar("T")
 
 # A connection that was used in this time is not asked whether it still works.
 REST_SECONDS = 5.0
+# More threads would only be in each other's way, for one of them runs Python and
+# the others wait to...
+QUICK = 2
+# ...but when all have been at it for so long, they wait for the database.
+LONG_SECONDS = 0.05
 
 
 class Threads:
     """A bounded pool; each thread keeps a connection of its own."""
 
     def __init__(self, size: int) -> None:
-        self._pool = ThreadPoolExecutor(size, thread_name_prefix="smtpd")
-        # By thread: its connection, and when it was used last.
+        self._quick = ThreadPoolExecutor(QUICK, thread_name_prefix="smtpd")
+        # For large messages, and for everything while the others are stuck.
+        self._spare = ThreadPoolExecutor(
+            max(1, size - QUICK), thread_name_prefix="smtpd-spare"
+        )
+        # By thread: since when a quick one is at it, 0 when it is not...
+        self._busy_since: dict[int, float] = {}
+        # ...its connection, and when that was used last.
         self._open: dict[int, BaseDatabaseWrapper] = {}
         self._used_at: dict[int, float] = {}
 
-    async def run(self, work: Callable[[], T], *, twice: bool = False) -> T:
+    async def run(
+        self, work: Callable[[], T], *, twice: bool = False, is_long: bool = False
+    ) -> T:
         """Run work in a thread; `twice` again when its connection was dead.
 
         A caller that is cancelled leaves the work running to its end.
         """
         loop = asyncio.get_running_loop()
-        future = loop.run_in_executor(self._pool, self._run, work, twice)
+        if is_long or self._is_stuck():
+            future = loop.run_in_executor(self._spare, self._run, work, twice)
+        else:
+            future = loop.run_in_executor(self._quick, self._run_quick, work, twice)
         return await asyncio.shield(future)
 
     def close(self) -> None:
         """Wait for what runs and take no more."""
-        self._pool.shutdown(wait=True)
+        self._quick.shutdown(wait=True)
+        self._spare.shutdown(wait=True)
         for wrapper in self._open.values():
             # Its thread has ended.
             wrapper.inc_thread_sharing()
             wrapper.close()
+
+    def _is_stuck(self) -> bool:
+        late = time.monotonic() - LONG_SECONDS
+        stuck = [since for since in self._busy_since.values() if 0 < since < late]
+        return len(stuck) >= QUICK
+
+    def _run_quick(self, work: Callable[[], T], twice: bool) -> T:
+        thread = threading.get_ident()
+        self._busy_since[thread] = time.monotonic()
+        try:
+            return self._run(work, twice)
+        finally:
+            self._busy_since[thread] = 0.0
 
     def _run(self, work: Callable[[], T], twice: bool) -> T:
         """Ask whether the connection still works when it rested for a while."""

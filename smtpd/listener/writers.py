@@ -1,9 +1,9 @@
 """Messages stored together: one commit for all that wait at the same time.
 
 A commit waits for the disk, and the more threads wait for it, the more they
-are in each other's way. So a few writers take what has gathered, several
-messages in one transaction, and every sender hears 250 after the commit that
-has their message in it.
+are in each other's way. So one writer takes what has gathered, several messages
+in one transaction, and every sender hears 250 after the commit that has their
+message in it. Another one goes on while a transaction takes long.
 """
 
 from __future__ import annotations
@@ -17,14 +17,17 @@ from typing import Generic, TypeVar
 
 from django.db import InterfaceError, OperationalError, connections, transaction
 
-from smtpd.listener.threads import Threads
+from smtpd.listener.threads import LONG_SECONDS, Threads
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-# While one waits for the disk or for a lock, the other goes on.
-WRITERS = 2
+# At most, and only when the ones there are have to wait for a lock.
+WRITERS = 3
 TOGETHER = 20
+
+
+_Item = tuple[Callable[[], T], asyncio.Future[T]]
 
 
 class Writers(Generic[T]):
@@ -32,7 +35,7 @@ class Writers(Generic[T]):
 
     def __init__(self, threads: Threads) -> None:
         self._threads = threads
-        self._waiting: deque[tuple[Callable[[], T], asyncio.Future[T]]] = deque()
+        self._waiting: deque[_Item[T]] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def run(self, work: Callable[[], T]) -> T:
@@ -43,28 +46,42 @@ class Writers(Generic[T]):
         """
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._waiting.append((work, future))
-        if len(self._tasks) < WRITERS:
-            task = asyncio.create_task(self._drain())
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+        if not self._tasks:
+            self._start()
         return await asyncio.shield(future)
 
+    def _start(self) -> None:
+        """Have one more writer, if there is work for it."""
+        if self._waiting and len(self._tasks) < WRITERS:
+            self._tasks.add(asyncio.create_task(self._drain()))
+
     async def _drain(self) -> None:
+        loop = asyncio.get_running_loop()
         while self._waiting:
             count = min(TOGETHER, len(self._waiting))
             batch = [self._waiting.popleft() for _ in range(count)]
-            works = [work for work, _ in batch]
+            help_comes = loop.call_later(LONG_SECONDS, self._start)
             try:
-                answers = await self._threads.run(partial(_together, works))
-            except Exception as error:  # noqa: BLE001 - each caller's to handle
-                answers = [error] * count
-            for (_, future), answer in zip(batch, answers, strict=True):
-                if future.done():
-                    continue
-                if isinstance(answer, Exception):
-                    future.set_exception(answer)
-                else:
-                    future.set_result(answer)
+                await self._store(batch)
+            finally:
+                help_comes.cancel()
+        # Here and now: whoever comes next starts another one.
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.discard(task)
+
+    async def _store(self, batch: Sequence[_Item[T]]) -> None:
+        works = [work for work, _ in batch]
+        answers: Sequence[T | Exception]
+        try:
+            answers = await self._threads.run(partial(_together, works))
+        except Exception as error:  # noqa: BLE001 - each caller's to handle
+            answers = [error] * len(batch)
+        for (_, future), answer in zip(batch, answers, strict=True):
+            if isinstance(answer, Exception):
+                future.set_exception(answer)
+            else:
+                future.set_result(answer)
 
 
 def _together(works: Sequence[Callable[[], T]]) -> list[T | Exception]:

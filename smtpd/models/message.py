@@ -34,7 +34,7 @@ class Message(models.Model):
         # Written by a person on a page (RFC 5321 3.7).
         WEB = "web", "Web"
 
-    key = models.CharField(max_length=16, unique=True, default=make_key)
+    key = models.CharField(max_length=16, default=make_key)
     source = models.CharField(max_length=4, choices=Source, default=Source.SMTP)
     received_at = models.DateTimeField(auto_now_add=True, db_index=True)
     # The envelope. An empty reverse-path is the null one (RFC 5321 4.5.5).
@@ -55,6 +55,8 @@ class Message(models.Model):
         null=True,
         blank=True,
         related_name="+",
+        # Every message pays for an index, and people seldom leave.
+        db_index=False,
     )
     # The `with` keyword of our Received field (RFC 3848): ESMTP, ESMTPS...
     protocol = models.CharField(max_length=16, blank=True)
@@ -78,6 +80,8 @@ class Message(models.Model):
     class Meta:
         ordering = ("-received_at", "-id")
         indexes = (models.Index(fields=("msg_id",), name="message_by_msg_id"),)
+        # Not `unique=True`, which brings a second index for patterns along.
+        constraints = (models.UniqueConstraint("key", name="message_key_is_unique"),)
 
     def __str__(self) -> str:
         return self.key

@@ -1,0 +1,90 @@
+"""The few threads for the database: nobody waits behind those that are stuck."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Coroutine
+from functools import partial
+from typing import Any
+
+import pytest
+
+from smtpd.listener.threads import LONG_SECONDS, QUICK, Threads
+from smtpd.listener.writers import Writers
+
+pytestmark = pytest.mark.django_db(transaction=True)
+PATIENCE = 20.0
+
+
+@pytest.fixture
+def gate() -> threading.Event:
+    """What stuck work waits for."""
+    return threading.Event()
+
+
+def play(
+    main: Callable[[Threads], Coroutine[Any, Any, None]],
+    gate: threading.Event | None = None,
+) -> None:
+    async def whole() -> None:
+        threads = Threads(4)
+        try:
+            async with asyncio.timeout(PATIENCE):
+                await main(threads)
+        finally:
+            if gate is not None:
+                gate.set()
+            await asyncio.to_thread(threads.close)
+
+    asyncio.run(whole())
+
+
+def test_others_go_on_while_the_quick_threads_are_stuck(gate: threading.Event) -> None:
+    async def main(threads: Threads) -> None:
+        stuck = [asyncio.create_task(threads.run(gate.wait)) for _ in range(QUICK)]
+        await asyncio.sleep(3 * LONG_SECONDS)
+        assert await threads.run(lambda: "answered") == "answered"
+        gate.set()
+        assert all(await asyncio.gather(*stuck))
+
+    play(main, gate)
+
+
+def test_what_is_long_takes_no_quick_thread(gate: threading.Event) -> None:
+    async def main(threads: Threads) -> None:
+        long = asyncio.create_task(threads.run(gate.wait, is_long=True))
+        quick = [threads.run(threading.get_ident) for _ in range(20)]
+        assert len(set(await asyncio.gather(*quick))) <= QUICK
+        gate.set()
+        assert await long
+
+    play(main, gate)
+
+
+def test_another_writer_goes_on_while_one_waits(gate: threading.Event) -> None:
+    async def main(threads: Threads) -> None:
+        writers: Writers[bool] = Writers(threads)
+        begun = threading.Event()
+
+        def wait() -> bool:
+            begun.set()
+            return gate.wait()
+
+        stuck = asyncio.create_task(writers.run(wait))
+        await asyncio.to_thread(begun.wait)
+        assert await writers.run(lambda: True)
+        assert not stuck.done()
+        gate.set()
+        assert await stuck
+
+    play(main, gate)
+
+
+def test_a_writer_that_has_nothing_left_is_followed_by_another() -> None:
+    async def main(threads: Threads) -> None:
+        writers: Writers[int] = Writers(threads)
+        for number in range(50):
+            assert await writers.run(partial(int, number)) == number
+
+    play(main)
