@@ -57,9 +57,7 @@ def test_a_member_posts_by_the_web() -> None:
     assert message.posts.get().state == "accepted"
     story = read_trace(message).timeline
     assert [event.kind for event in story] == ["received", "accepted"]
-    assert story[0].text == (
-        f"Written on the web by {SAM} for talk@lists.test."
-    )
+    assert story[0].text == f"Written on the web by {SAM} for talk@lists.test."
 
 
 def test_the_trace_field_says_that_it_came_by_the_web() -> None:
