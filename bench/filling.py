@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 import django
+from django.apps import apps
 
 BATCH = 5000
 
@@ -16,20 +17,23 @@ def name(number: int) -> str:
 
 def fill(count: int) -> None:
     """Make aliases of one target elsewhere each, until there are so many."""
-    from aliases.models import Alias, Target  # noqa: PLC0415 - Django comes first
-    from smtpd.models import Address, Domain  # noqa: PLC0415
-
-    domain = Domain.objects.get(name="lists.localhost")
-    have = Address.objects.filter(local_part__startswith=name(0)[:-1]).count()
+    alias_model = apps.get_model("aliases", "Alias")
+    target_model = apps.get_model("aliases", "Target")
+    address_model = apps.get_model("smtpd", "Address")
+    domain_model = apps.get_model("smtpd", "Domain")
+    domain = domain_model.objects.get(name="lists.localhost")
+    have = address_model.objects.filter(local_part__startswith=name(0)[:-1]).count()
     for start in range(have, count, BATCH):
         numbers = range(start, min(start + BATCH, count))
-        rows = Address.objects.bulk_create(
-            Address(domain=domain, local_part=name(n), kind=Address.Kind.ALIAS)
+        rows = address_model.objects.bulk_create(
+            address_model(domain=domain, local_part=name(n), kind="alias")
             for n in numbers
         )
-        aliases = Alias.objects.bulk_create(Alias(address=row) for row in rows)
-        Target.objects.bulk_create(
-            Target(alias=alias, mailbox=f"p{n}@people{n % 1000}.test")
+        aliases = alias_model.objects.bulk_create(
+            alias_model(address=row) for row in rows
+        )
+        target_model.objects.bulk_create(
+            target_model(alias=alias, mailbox=f"p{n}@people{n % 1000}.test")
             for n, alias in zip(numbers, aliases, strict=True)
         )
 
