@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 
 from lists import lookup
 from lists.access import owner_addresses_of
@@ -104,8 +103,7 @@ def addresses_of(mailbox: str) -> Iterable[str]:
 def judge(route: Route, facts: Facts) -> Verdict:
     """Ask the flow the mail belongs to."""
     if route.kind == POST:
-        mlist = _mlist(route)
-        return replace(posting.judge(mlist, facts), about=mlist)
+        return posting.judge(route.target, facts)
     if route.kind == OWNER:
         return _judge_for_owners(_mlist(route), facts)
     if route.kind not in (BOUNCE, UNSUBSCRIBE) and commands.is_automatic(facts):

@@ -15,7 +15,7 @@ from typing import Any, Generic, TypeVar
 from django.db import DEFAULT_DB_ALIAS, connection
 from django.db.models import Model, QuerySet
 
-from smtpd import pieces
+from smtpd import gathering, pieces
 
 M = TypeVar("M", bound=Model)
 
@@ -37,9 +37,12 @@ class Prepared(Generic[M]):
         build: Callable[..., QuerySet[M, Any]],
         *types: type[str] | type[int] | type[set[str]],
         related: Sequence[str] = (),
+        is_settled: bool = False,
     ) -> None:
         self._build = build
         self._types = types
+        # Its answer does not depend on rows that are still being gathered.
+        self._is_settled = is_settled
         # Foreign keys to bring along, `address` before `address__domain`.
         self._related = related
         self._worded: dict[tuple[int, ...], _Worded] = {}
@@ -51,6 +54,12 @@ class Prepared(Generic[M]):
     def first(self, *values: Value) -> M | None:
         """Run it and return the first row, if there is one."""
         return next(iter(self(*values)), None)
+
+    def annotated(self, *values: Value) -> tuple[M, tuple[Any, ...]] | None:
+        """Run it; the first row as a model, and the query's annotations."""
+        for row in self.rows(*values):
+            return self._made(row), row[len(self._names) :]
+        return None
 
     def rows(self, *values: Value) -> list[tuple[Any, ...]]:
         """Run it; the rows as tuples, for a query that asks for values."""
@@ -64,9 +73,10 @@ class Prepared(Generic[M]):
         params = [
             fixed if slot is None else slot.of(filled) for slot, fixed in worded.slots
         ]
-        with connection.cursor() as cursor:
+        rows: list[tuple[Any, ...]]
+        with gathering.passing(self._is_settled), connection.cursor() as cursor:
             cursor.execute(worded.sql, params)
-            rows: list[tuple[Any, ...]] = cursor.fetchall()
+            rows = cursor.fetchall()
         return worded.converted(rows)
 
     def _word(self, values: Sequence[Any]) -> _Worded:
@@ -87,8 +97,8 @@ class Prepared(Generic[M]):
                 examples.append([f"\1{number} {at}" for at in range(size)])
                 slots |= {e: _Slot(number, at) for at, e in enumerate(examples[-1])}
         queryset: Any = self._build(*examples)
-        if not queryset.query.values_select and not queryset.query.annotations:
-            queryset = queryset.values_list(*self._names)
+        if not queryset.query.values_select:
+            queryset = queryset.values_list(*self._names, *queryset.query.annotations)
         compiler = queryset.query.get_compiler(DEFAULT_DB_ALIAS)
         sql, params = compiler.as_sql()
         selected = [column for column, *_ in compiler.select]
@@ -112,7 +122,7 @@ class Prepared(Generic[M]):
             shape.append((path, found, columns(found)))
         return shape
 
-    @property
+    @cached_property
     def _names(self) -> list[str]:
         return [
             f"{path}__{column}" if path else column
@@ -173,17 +183,17 @@ def _padded(values: Collection[str]) -> list[str]:
 
 
 def insert(row: Model, *, unless_known: bool = False) -> bool:
-    """Insert a new row and give it its key.
+    """Insert a new row and give it its key; inside gather() with others.
 
     With unless_known, a row that breaks a unique constraint changes nothing,
     and the answer is False.
     """
     large = pieces.large_fields(row)
+    if not large and gathering.add(row):
+        return True
     sql, fields = _insertion(type(row), unless_known, large)
     values = [
-        field.attname
-        if field.attname in large
-        else field.get_db_prep_save(field.pre_save(row, True), connection)
+        field.attname if field.attname in large else gathering.value(field, row)
         for field in fields
     ]
     with connection.cursor() as cursor:
@@ -193,9 +203,7 @@ def insert(row: Model, *, unless_known: bool = False) -> bool:
         found = cursor.fetchone()
     if found is None:
         return False
-    row.pk = found[0]
-    row._state.adding = False
-    row._state.db = DEFAULT_DB_ALIAS
+    gathering.keyed(row, found[0])
     return True
 
 
@@ -205,18 +213,14 @@ def _insertion(
 ) -> tuple[str, list[Any]]:
     meta = model._meta
     fields = [field for field in meta.local_concrete_fields if not field.primary_key]
-    quote = connection.ops.quote_name
-    names = ", ".join(quote(str(field.column)) for field in fields)
     marks = ", ".join(
         pieces.EXPRESSION if field.attname in large else "%s" for field in fields
     )
     conflict = "ON CONFLICT DO NOTHING " if unless_known else ""
     assert meta.pk is not None
-    sql = (
-        f"INSERT INTO {quote(meta.db_table)} ({names}) VALUES ({marks}) "  # noqa: S608
-        f"{conflict}RETURNING {quote(str(meta.pk.column))}"
-    )
-    return sql, fields
+    key = connection.ops.quote_name(str(meta.pk.column))
+    into = gathering.into(model, fields)
+    return f"{into} VALUES ({marks}) {conflict}RETURNING {key}", fields
 
 
 def columns(model: type[Model]) -> list[str]:

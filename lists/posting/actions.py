@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
@@ -27,13 +28,18 @@ from smtpd.verdict import Outcome, Verdict
 log = logging.getLogger(__name__)
 
 
-def judge(mlist: MailingList, facts: Facts) -> Verdict:
-    """Say what becomes of a message, while its sender waits. Writes nothing.
+def judge(address: int, facts: Facts) -> Verdict:
+    """Say what becomes of a message to a list, while its sender waits.
 
-    One query: who the author is here, and whether the message is known.
+    One query: the list of that address, whether it has the message, and what
+    the author is there. Writes nothing. The list is what the verdict is about;
+    one that is gone since RCPT is our trouble.
     """
     author = facts.authors[0] if facts.authors else ""
-    is_known, standing = _look_up(mlist, facts.msg_id, author)
+    found = _FOUND.annotated(address, facts.msg_id, _folded(author))
+    if found is None:
+        raise MailingList.DoesNotExist
+    mlist, (is_known, *standing) = found
     policy = Policy(
         address=mlist.posting_address,
         list_id=mlist.list_id,
@@ -41,10 +47,11 @@ def judge(mlist: MailingList, facts: Facts) -> Verdict:
         posters=mlist.posters,
         others=mlist.others,
         max_size=mlist.max_size,
-        standing=standing,
-        is_duplicate=is_known,
+        standing=Standing(*standing) if standing[0] is not None else None,
+        # Without a Message-ID nothing is known.
+        is_duplicate=bool(facts.msg_id and is_known),
     )
-    return rules.judge(policy, facts)
+    return replace(rules.judge(policy, facts), about=mlist)
 
 
 def take(mlist: MailingList, message: Message, facts: Facts, verdict: Verdict) -> Post:
@@ -97,29 +104,21 @@ def made_msg_id(mlist: MailingList, message: Message) -> str:
     return f"<{message.sha256[:32]}@{mlist.address.domain.name}>"
 
 
-def _look_up(
-    mlist: MailingList, msg_id: str, author: str
-) -> tuple[bool, Standing | None]:
-    """Whether the list has this message, and what the author is on the list.
-
-    Letter case makes no difference; without a Message-ID nothing is known.
-    """
+def _folded(author: str) -> str:
+    """Letter case makes no difference."""
     try:
-        folded = str(paths.mailbox(author)).lower()
+        return str(paths.mailbox(author)).lower()
     except BadPath:
-        folded = ""
-    ((is_known, *standing),) = _KNOWN.rows(mlist.pk, msg_id, folded)
-    is_subscriber = standing[0] is not None
-    return bool(msg_id and is_known), Standing(*standing) if is_subscriber else None
+        return ""
 
 
-def _known(mlist: int, msg_id: str, folded: str) -> QuerySet[MailingList, Any]:
+def _find(address: int, msg_id: str, folded: str) -> QuerySet[MailingList, Any]:
     posts = Post.objects.filter(mailing_list=OuterRef("pk"), msg_id=msg_id)
     authors = Subscription.objects.filter(
         mailing_list=OuterRef("pk"), subscriber__folded=folded
     ).order_by()
     return (
-        MailingList.objects.filter(pk=mlist)
+        MailingList.objects.filter(address_id=address)
         .order_by()
         .annotate(
             is_known=Exists(posts),
@@ -127,8 +126,11 @@ def _known(mlist: int, msg_id: str, folded: str) -> QuerySet[MailingList, Any]:
             as_posting=Subquery(authors.values("posting")[:1]),
             as_suspended_by=Subquery(authors.values("suspended_by")[:1]),
         )
-        .values_list("is_known", "as_role", "as_posting", "as_suspended_by")
     )
 
 
-_KNOWN = Prepared(_known, int, str, str)
+# Two of the same message that are stored together break the constraint of Post,
+# and are stored one by one.
+_FOUND = Prepared(
+    _find, int, str, str, related=("address", "address__domain"), is_settled=True
+)

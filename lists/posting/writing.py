@@ -160,7 +160,7 @@ def _draft(mlist: MailingList, author: Author, words: Words, msg_id: str) -> Dra
 def _judge(mlist: MailingList, mail: Draft) -> Verdict:
     raw = mail.compose(timezone.localtime())
     facts = facts_of.read(raw, reverse_path=str(mail.author))
-    return actions.judge(mlist, facts)
+    return actions.judge(mlist.address_id, facts)
 
 
 def _limit(author: Author) -> None:

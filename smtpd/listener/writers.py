@@ -17,6 +17,7 @@ from typing import Generic, TypeVar
 
 from django.db import InterfaceError, OperationalError, connections, transaction
 
+from smtpd.gathering import gather
 from smtpd.listener.threads import LONG_SECONDS, Threads
 
 log = logging.getLogger(__name__)
@@ -94,7 +95,8 @@ def _together(works: Sequence[Callable[[], T]]) -> list[T | Exception]:
     is_ready = False
     try:
         with transaction.atomic(durable=True):
-            answers: list[T | Exception] = [work() for work in works]
+            with gather(len(works)):
+                answers: list[T | Exception] = [work() for work in works]
             is_ready = True
     except Exception as error:
         if is_ready:

@@ -80,4 +80,4 @@ def store(raw: bytes, *, reverse_path: str = SAM) -> tuple[Message, Facts]:
 def post_to(mlist: MailingList, raw: bytes, *, reverse_path: str = SAM) -> Post:
     """Judge and take a message as the door does."""
     message, facts = store(raw, reverse_path=reverse_path)
-    return posting.take(mlist, message, facts, posting.judge(mlist, facts))
+    return posting.take(mlist, message, facts, posting.judge(mlist.address_id, facts))

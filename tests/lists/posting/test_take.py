@@ -67,12 +67,12 @@ def test_the_address_in_from_is_the_poster(author: str, outcome: Outcome) -> Non
     mlist = make_list()
     make_people(mlist)
     facts = read(make_mail(author=author), reverse_path=SAM)
-    assert posting.judge(mlist, facts).outcome is outcome
+    assert posting.judge(mlist.address_id, facts).outcome is outcome
 
 
 def test_a_member_of_another_list_is_a_stranger_here() -> None:
     subscribe(make_list("other"), SAM)
-    verdict = posting.judge(make_list(), read(make_mail()))
+    verdict = posting.judge(make_list().address_id, read(make_mail()))
     assert verdict.outcome is Outcome.HOLD
 
 
@@ -80,20 +80,23 @@ def test_the_form_of_a_list_decides(django_assert_max_num_queries: Any) -> None:
     mlist = make_list(posters="owners", others="refuse", max_size=1000)
     make_people(mlist)
     with django_assert_max_num_queries(2):
-        verdict = posting.judge(mlist, read(make_mail()))
+        verdict = posting.judge(mlist.address_id, read(make_mail()))
     assert verdict.reply is not None
     assert "http://testserver/lists/talk@lists.test/" in verdict.reply.text
-    assert posting.judge(mlist, read(make_mail(author=MORI))).outcome is Outcome.ACCEPT
-    big = posting.judge(mlist, read(make_mail(author=MORI, body="x" * 1000)))
+    assert (
+        posting.judge(mlist.address_id, read(make_mail(author=MORI))).outcome
+        is Outcome.ACCEPT
+    )
+    big = posting.judge(mlist.address_id, read(make_mail(author=MORI, body="x" * 1000)))
     assert big.outcome is Outcome.REFUSE
 
 
 def test_an_owners_word_about_one_member_stands() -> None:
     mlist = make_list(posters="owners")
     subscribe(mlist, SAM, posting=Subscription.Posting.ALLOWED)
-    assert posting.judge(mlist, read(make_mail())).outcome is Outcome.ACCEPT
+    assert posting.judge(mlist.address_id, read(make_mail())).outcome is Outcome.ACCEPT
     mlist.subscriptions.update(posting=Subscription.Posting.HELD)
-    assert posting.judge(mlist, read(make_mail())).outcome is Outcome.HOLD
+    assert posting.judge(mlist.address_id, read(make_mail())).outcome is Outcome.HOLD
 
 
 def test_a_held_post_waits_and_its_moderators_are_told(
@@ -119,10 +122,10 @@ def test_the_same_message_again_changes_nothing(
     make_people(mlist)
     first = post_to(mlist, make_mail())
     again = read(make_mail())
-    assert posting.judge(mlist, again).outcome is Outcome.DISCARD
+    assert posting.judge(mlist.address_id, again).outcome is Outcome.DISCARD
     # Two sessions at once: both judged before either stored.
     message, facts = store(make_mail())
-    verdict = posting.judge(make_list("other"), facts)
+    verdict = posting.judge(make_list("other").address_id, facts)
     with django_capture_on_commit_callbacks() as callbacks:
         assert posting.take(mlist, message, facts, verdict) == first
     assert mlist.posts.count() == 1
