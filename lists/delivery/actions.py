@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import DatabaseError, OperationalError, connection, transaction
 from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
@@ -16,10 +16,12 @@ from lists.delivery.rewrite import Original, Style
 from lists.models import MailingList, Post, Subscription
 from smtpd import fields, utf8
 from smtpd.events import add_event
+from smtpd.gathering import gather
 from smtpd.models import Delivery, Message, Outgoing
 from smtpd.queue import actions as queue
 from smtpd.reports import actions as reports
 from smtpd.routing import Route
+from smtpd.statements import insert
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +30,18 @@ DELIVERED_TO = "Delivered-To"
 PATIENCE = timedelta(seconds=3)
 # After so many others get a turn.
 POSTS_AT_ONCE = 200
+# In one transaction: posts, octets of them, and at most so many recipients of one
+# that is not alone.
+POSTS_TOGETHER = 20
+OCTETS_TOGETHER = 4 * 1024 * 1024
+CROWD = 500
+_ROW = "(CAST(%s AS bigint), CAST(%s AS bigint), CAST(%s AS integer))"
+_MARK = """
+WITH done (post, outgoing, recipients) AS (VALUES {rows})
+UPDATE lists_post SET
+  outgoing_id = done.outgoing, recipients = done.recipients, fanned_out_at = %s
+FROM done WHERE id = done.post
+"""
 # How far back the sweep looks for failures.
 MEMORY = timedelta(days=1)
 
@@ -49,7 +63,7 @@ def compile_post(post: Post) -> Outgoing:
     body = compiled.body
     own = bytes(message.raw)[message.body_at :] if body is None else body
     may_have_utf8 = message.needs_utf8 or not mlist.posting_address.isascii()
-    return Outgoing.objects.create(
+    outgoing = Outgoing(
         message=message,
         lane=Outgoing.Lane.BULK,
         envelope=Outgoing.Envelope.VERP,
@@ -62,6 +76,8 @@ def compile_post(post: Post) -> Outgoing:
         needs_utf8=may_have_utf8 and utf8.is_needed(compiled.head, own),
         dkim_domain=domain if domain.dkim_key else None,
     )
+    insert(outgoing)
+    return outgoing
 
 
 def style_of(mlist: MailingList) -> Style:
@@ -83,31 +99,59 @@ def style_of(mlist: MailingList) -> Style:
 def fan_out_waiting() -> bool:
     """Do so for the posts that wait, the oldest first; return whether some are left.
 
-    A post that another process has in its hands is passed over, and so is one
-    that cannot be compiled: it waits, and the log says why.
+    Several small ones share a transaction. A post that another process has in
+    its hands is passed over, and so is one that cannot be compiled: it waits,
+    and the log says why.
     """
     failed: list[int] = []
-    for _ in range(POSTS_AT_ONCE):
+    done = 0
+    while done < POSTS_AT_ONCE:
         with transaction.atomic():
-            post_id = _next(failed)
-            if post_id is None:
+            ids = _next(failed)
+            if not ids:
                 return False
-            try:
-                fan_out(post_id)
-            except (ValueError, LookupError, TypeError):
-                log.exception("post=%s fan-out=failed", post_id)
-                failed.append(post_id)
+            failed += _fan_out_all(ids)
+        done += len(ids)
     return True
 
 
-def _next(failed: list[int]) -> int | None:
+def _next(failed: list[int]) -> list[int]:
+    """Posts that go well together, locked: few recipients, few octets; or one."""
     waiting = Post.objects.to_fan_out().exclude(pk__in=failed).order_by("created_at")
     if connection.features.has_select_for_update_skip_locked:
-        waiting = waiting.select_for_update(skip_locked=True)
-    return waiting.values_list("pk", flat=True).first()
+        waiting = waiting.select_for_update(skip_locked=True, of=("self",))
+    others = Subscription.objects.receiving().filter(
+        mailing_list=OuterRef("mailing_list")
+    )
+    found = waiting.annotate(is_crowd=Exists(others.order_by()[CROWD : CROWD + 1]))
+    rows = found.values_list("pk", "is_crowd", "message__size")[:POSTS_TOGETHER]
+    ids: list[int] = []
+    room = OCTETS_TOGETHER
+    for pk, is_crowd, size in rows:
+        room -= size
+        if ids and (is_crowd or room < 0):
+            break
+        ids.append(pk)
+        if is_crowd:
+            break
+    return ids
 
 
-@transaction.atomic
+def _fan_out_all(ids: list[int]) -> list[int]:
+    """Do so for all of them, or for each by itself; return those that fail."""
+    try:
+        with transaction.atomic():
+            _freeze(_open(ids))
+    except (ValueError, LookupError, TypeError, DatabaseError) as error:
+        if isinstance(error, OperationalError):
+            raise
+        if len(ids) > 1:
+            return [pk for pk in ids if _fan_out_all([pk])]
+        log.exception("post=%s fan-out=failed", ids[0])
+        return ids
+    return []
+
+
 def fan_out(post_id: int) -> int:
     """Freeze the recipients of an accepted post; return how many they are.
 
@@ -115,24 +159,55 @@ def fan_out(post_id: int) -> int:
     changes nothing. Who joins or leaves afterwards changes nothing either.
     The author gets a copy like everybody.
     """
-    mine = Post.objects.to_fan_out().filter(pk=post_id)
-    if not mine.update(fanned_out_at=timezone.now()):
-        return 0
-    post = Post.objects.select_related(
-        "mailing_list__address__domain", "message", "outgoing"
-    ).get(pk=post_id)
-    outgoing = post.outgoing or compile_post(post)
-    count = queue.freeze(
-        outgoing,
-        post.mailing_list.subscriptions.receiving()
-        .order_by()
-        .values_list("subscriber__address", "pk", "subscriber__domain"),
-    )
-    Post.objects.filter(pk=post_id).update(outgoing=outgoing, recipients=count)
+    with transaction.atomic():
+        return _freeze(_open([post_id]))
+
+
+def _open(ids: list[int]) -> list[Post]:
+    """Those of them that still wait, marked as done; with all a copy is made of."""
+    mine = Post.objects.to_fan_out().filter(pk__in=ids).order_by("created_at")
+    if connection.features.has_select_for_update:
+        mine = mine.select_for_update(of=("self",))
+    related = ("mailing_list__address__domain", "message", "outgoing")
+    return list(mine.select_related(*related))
+
+
+def _freeze(posts: list[Post]) -> int:
+    """Give each post its outgoing message, and each recipient a row."""
+    with gather(len(posts)):
+        for post in posts:
+            post.outgoing = post.outgoing or compile_post(post)
+    for post in posts:
+        assert post.outgoing is not None
+        post.recipients = queue.freeze(
+            post.outgoing,
+            post.mailing_list.subscriptions.receiving()
+            .order_by()
+            .values_list("subscriber__address", "pk", "subscriber__domain"),
+        )
+    if posts:
+        _mark(posts)
+    with gather(len(posts)):
+        for post in posts:
+            _note(post)
+    return sum(post.recipients for post in posts)
+
+
+def _mark(posts: list[Post]) -> None:
+    """Write down that they are done, in one statement that needs no wording."""
+    rows = ", ".join([_ROW] * len(posts))
+    now = connection.ops.adapt_datetimefield_value(timezone.now())
+    values = [v for post in posts for v in (post.pk, post.outgoing_id, post.recipients)]
+    with connection.cursor() as cursor:
+        cursor.execute(_MARK.format(rows=rows), [*values, now])
+
+
+def _note(post: Post) -> None:
+    """One line for the trace, one for the log."""
+    count = post.recipients
     people = "1 recipient" if count == 1 else f"{count} recipients"
     add_event(post.message, "frozen", f"{post.mailing_list.name}: frozen to {people}.")
-    log.info("%s post=%s recipients=%s", post.message.key, post_id, count)
-    return count
+    log.info("%s post=%s recipients=%s", post.message.key, post.pk, count)
 
 
 def is_left_behind() -> bool:

@@ -10,6 +10,7 @@ from django.contrib.auth import get_user_model
 from django.db import connection
 from django.utils import timezone
 
+from lists.delivery import actions
 from lists.delivery.actions import (
     failures_left_behind,
     fan_out,
@@ -270,3 +271,29 @@ def test_a_list_without_owners_is_looked_after_by_its_domain(
     message, _ = store(make_mail(author=NICK), reverse_path=NICK)
     assert forward_to_owners(mlist, message, TO_OWNERS) == 1
     assert recipients(Outgoing.objects.get()) == {"anna@lists.test": None}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_several_posts_are_frozen_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(actions, "CROWD", 3)
+    monkeypatch.setattr(actions, "OCTETS_TOGETHER", 5000)
+    lists = [make_list(name) for name in ("one", "two", "crowd", "three")]
+    for mlist in lists:
+        make_people(mlist)
+    subscribe(lists[2], NICK)
+    numbers = range(12)
+    for number in numbers:
+        raw = make_mail(f"Message-ID: <{number}@people.test>", body="x" * 500)
+        post_to(lists[number % 4], raw)
+    assert not fan_out_waiting()
+    for post in Post.objects.select_related("mailing_list", "outgoing", "message"):
+        assert post.outgoing is not None
+        assert post.fanned_out_at is not None
+        assert post.outgoing.message == post.message
+        assert post.recipients == post.mailing_list.subscriptions.count()
+        members = post.mailing_list.subscriptions.values_list(
+            "subscriber__address", "pk"
+        )
+        assert recipients(post.outgoing) == dict(members)
+        assert post.message.events.filter(kind="frozen").count() == 1
+    assert Outgoing.objects.count() == len(numbers)
