@@ -18,6 +18,7 @@ from dataclasses import dataclass, field, replace
 from typing import Self
 
 from smtpd.dsn import NO_REQUEST, Action, Request
+from smtpd.outbound.failures import Stage
 from smtpd.outbound.opening import Session, open_session
 from smtpd.outbound.relay import Hop
 from smtpd.outbound.render import END
@@ -237,7 +238,7 @@ class Connection:
     ) -> None:
         """Settle whom MAIL or RCPT refused."""
         if not mail.is_positive:
-            transaction.settle(result(mail, self._host))
+            transaction.settle(result(mail, self._host, Stage.MAIL))
             return
         others = any(reply.is_positive for reply in replies)
         answers = iter(replies)
@@ -258,7 +259,7 @@ class Connection:
             return False
         if data.code // 100 not in (4, 5):
             self._wire.end(f"DATA answered by {data}")
-        transaction.settle(result(data, self._host))
+        transaction.settle(result(data, self._host, Stage.DATA))
         if mail.is_positive:
             await self._ask(b"RSET\r\n")
         return False
@@ -279,7 +280,7 @@ class Connection:
 
     def _answer(self, transaction: Transaction, reply: Reply) -> Result:
         """RFC 3461 5.2.2: a server without DSN leaves telling of success to us."""
-        found = result(reply, self._host)
+        found = result(reply, self._host, Stage.DOT)
         wish = transaction.request.wish
         is_ours = _DSN not in self._extensions and wish.asks_for(Action.RELAYED)
         if found.outcome is Outcome.SENT and is_ours:
