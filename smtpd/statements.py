@@ -223,6 +223,26 @@ def _insertion(
     return f"{into} VALUES ({marks}) {conflict}RETURNING {key}", fields
 
 
+class Hints:
+    """What a connection of the hot paths is told once."""
+
+    def __init__(self) -> None:
+        self._told: object = None
+
+    def tell(self) -> None:
+        """Have an index used wherever there is one.
+
+        Statements are planned once: on a young site, when a whole table is
+        quicker to read than its index, and it is not young for long.
+        """
+        connection.ensure_connection()
+        if connection.connection is self._told or connection.vendor != "postgresql":
+            return
+        with connection.cursor() as cursor:
+            cursor.execute("SET enable_seqscan = off")
+        self._told = connection.connection
+
+
 def columns(model: type[Model]) -> list[str]:
     """What a row of it is made of, in the order that from_db wants."""
     return [str(field.attname) for field in model._meta.concrete_fields]

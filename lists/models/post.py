@@ -88,8 +88,10 @@ class Post(models.Model):
             ),
         )
         indexes = (
+            # The state first: else a planner that takes the table for small
+            # reads all posts of a list to find one Message-ID.
             models.Index(
-                fields=("mailing_list", "state"), name="post_by_list_and_state"
+                fields=("state", "mailing_list"), name="post_by_state_and_list"
             ),
             models.Index(
                 fields=("created_at",),

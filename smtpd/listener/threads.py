@@ -7,6 +7,7 @@ import logging
 import secrets
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -23,6 +24,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from smtpd import replies
 from smtpd.replies import Reply
+from smtpd.statements import Hints
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -50,6 +52,7 @@ class Threads:
         # ...its connection, and when that was used last.
         self._open: dict[int, BaseDatabaseWrapper] = {}
         self._used_at: dict[int, float] = {}
+        self._hints: defaultdict[int, Hints] = defaultdict(Hints)
 
     async def run(
         self, work: Callable[[], T], *, twice: bool = False, is_long: bool = False
@@ -90,10 +93,11 @@ class Threads:
     def _run(self, work: Callable[[], T], twice: bool) -> T:
         """Ask whether the connection still works when it rested for a while."""
         thread = threading.get_ident()
-        if time.monotonic() - self._used_at.get(thread, 0.0) > REST_SECONDS:
-            close_old_connections()
-            self._open[thread] = connections[DEFAULT_DB_ALIAS]
         try:
+            if time.monotonic() - self._used_at.get(thread, 0.0) > REST_SECONDS:
+                close_old_connections()
+                self._open[thread] = connections[DEFAULT_DB_ALIAS]
+                self._hints[thread].tell()
             return work()
         except (InterfaceError, OperationalError):
             connections.close_all()

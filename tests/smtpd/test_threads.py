@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
 import pytest
+from django.db import connection
 
 from smtpd.listener.threads import LONG_SECONDS, QUICK, Threads
 from smtpd.listener.writers import Writers
+from smtpd.queue.threads import leave_database, safely
 
 pytestmark = pytest.mark.django_db(transaction=True)
 PATIENCE = 20.0
@@ -88,3 +91,23 @@ def test_a_writer_that_has_nothing_left_is_followed_by_another() -> None:
             assert await writers.run(partial(int, number)) == number
 
     play(main)
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="of PostgreSQL")
+def test_a_connection_is_told_to_use_indexes() -> None:
+    def setting() -> str:
+        with connection.cursor() as cursor:
+            cursor.execute("SHOW enable_seqscan")
+            return str(cursor.fetchone()[0])
+
+    async def main(threads: Threads) -> None:
+        assert await threads.run(setting) == "off"
+        # Behind a connection that was lost there is another one.
+        await threads.run(connection.close)
+        threads._used_at.clear()
+        assert await threads.run(setting) == "off"
+
+    play(main)
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(safely, setting).result() == "off"
+        pool.submit(leave_database).result()
