@@ -103,7 +103,7 @@ def test_a_connection_is_told_to_use_indexes() -> None:
     async def main(threads: Threads) -> None:
         assert await threads.run(setting) == "off"
         # Behind a connection that was lost there is another one.
-        await threads.run(connection.close)
+        await threads.run(leave_database)
         threads._used_at.clear()
         assert await threads.run(setting) == "off"
 
