@@ -7,12 +7,17 @@ from typing import Self
 from django.db import models
 
 from smtpd.models.outgoing import Outgoing
+from smtpd.outbound.failures import WORDS, Failure
 
 
 class DeliveryQuerySet(models.QuerySet["Delivery"]):
     def waiting(self) -> Self:
         """Those not yet at an end, due or not."""
         return self.filter(state=Delivery.State.QUEUED)
+
+    def blocked(self) -> Self:
+        """Waiting until somebody has made the next server like us again."""
+        return self.waiting().filter(failure=Failure.BLOCKED)
 
     def by_state(self) -> dict[str, int]:
         """How many there are in each state that occurs."""
@@ -65,6 +70,8 @@ class Delivery(models.Model):
     enhanced = models.CharField(max_length=12, blank=True, default="")
     text = models.CharField(max_length=500, blank=True, default="")
     host = models.CharField(max_length=255, blank=True, default="")
+    # Why it was not taken at the last attempt: a Failure.
+    failure = models.CharField(max_length=8, blank=True, db_default="", default="")
     updated_at = models.DateTimeField()
 
     objects = DeliveryQuerySet.as_manager()
@@ -90,6 +97,12 @@ class Delivery(models.Model):
                 condition=models.Q(state="failed"),
                 name="delivery_failed",
             ),
+            # Who does not want us at all is for an operator to see.
+            models.Index(
+                fields=("destination",),
+                condition=models.Q(state="queued", failure="blocked"),
+                name="delivery_blocked",
+            ),
         )
         constraints = (
             models.CheckConstraint(
@@ -109,3 +122,8 @@ class Delivery(models.Model):
 
     def __str__(self) -> str:
         return f"{self.address}: {self.state}"
+
+    @property
+    def why(self) -> str:
+        """Why it was not taken, in the words of a person."""
+        return WORDS[Failure(self.failure)] if self.failure else ""

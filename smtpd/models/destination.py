@@ -16,6 +16,9 @@ class Destination(models.Model):
     failures = models.PositiveIntegerField(default=0)
     last_failure_at = models.DateTimeField(null=True, blank=True)
     last_failure = models.CharField(max_length=500, blank=True)
+    # At which stage, and with which code; None: there was no reply.
+    stage = models.CharField(max_length=8, blank=True, db_default="", default="")
+    code = models.PositiveSmallIntegerField(null=True, blank=True)
 
     class Meta:
         ordering = ("name",)

@@ -12,8 +12,9 @@ from base64 import b64encode
 from dataclasses import dataclass, field, replace
 from functools import cache
 
+from smtpd.outbound.failures import Stage
 from smtpd.outbound.relay import TLS, Hop
-from smtpd.outbound.results import Reply
+from smtpd.outbound.results import MAX_TEXT, Outcome, Reply, Result, result
 from smtpd.outbound.wire import Lost, Timeouts, Wire
 
 
@@ -22,6 +23,28 @@ class HostTrouble(Exception):
 
     # RFC 3463 3.5, where it says more than the text.
     enhanced = ""
+
+    def __init__(
+        self, text: str, stage: Stage = Stage.UNSEEN, reply: Reply | None = None
+    ) -> None:
+        super().__init__(text)
+        self.stage, self.reply = stage, reply
+
+    @property
+    def code(self) -> int | None:
+        """What the server said, if it said anything."""
+        return self.reply.code if self.reply else None
+
+    def result(self, host: str) -> Result:
+        """What this is for those who wait for the host: tried later, always."""
+        if self.reply is None:
+            text = str(self)[:MAX_TEXT]
+            return Result(
+                Outcome.TRY_LATER, None, self.enhanced, text, host, stage=self.stage
+            )
+        said = result(self.reply, host, self.stage)
+        text = f"(to {self.stage}) {said.text}" if self.stage else said.text
+        return replace(said, outcome=Outcome.TRY_LATER, text=text[:MAX_TEXT])
 
 
 class Unreachable(HostTrouble):
@@ -32,6 +55,16 @@ class Unreachable(HostTrouble):
 
 class TLSTrouble(HostTrouble):
     """The server offers TLS and cannot do it."""
+
+    def __init__(self, text: str, reply: Reply | None = None) -> None:
+        super().__init__(text, Stage.STARTTLS, reply)
+
+
+class LoginTrouble(HostTrouble):
+    """We have a password and cannot use it there."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text, Stage.AUTH)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +96,7 @@ async def open_session(hop: Hop, timeouts: Timeouts) -> Session:
 async def _open(hop: Hop, timeouts: Timeouts) -> Session:
     wire = await _connect(hop, timeouts)
     try:
-        _expect(await wire.reply(timeouts.greeting), "greeting")
+        _expect(await wire.reply(timeouts.greeting), Stage.GREETING)
         session = await _hello(Session(wire, hop), timeouts)
         if hop.tls in (TLS.OPPORTUNISTIC, TLS.STARTTLS):
             session = await _start_tls(session, timeouts)
@@ -90,14 +123,16 @@ async def _connect(hop: Hop, timeouts: Timeouts) -> Wire:
                 _, wire = await loop.create_connection(
                     Wire, hop.host, hop.port, ssl=context, server_hostname=name
                 )
+    except ssl.SSLError as error:
+        raise TLSTrouble(f"TLS failed: {error}") from error
     except (OSError, TimeoutError) as error:
         raise Unreachable(f"cannot connect: {error or 'no answer'}") from error
     return wire
 
 
-def _expect(reply: Reply, what: str) -> Reply:
+def _expect(reply: Reply, stage: Stage) -> Reply:
     if not reply.is_positive:
-        raise HostTrouble(f"{what} refused: {reply}")
+        raise HostTrouble(f"{stage} refused: {reply}", stage, reply)
     return reply
 
 
@@ -106,9 +141,9 @@ async def _hello(session: Session, timeouts: Timeouts) -> Session:
     wire, name = session.wire, session.hop.helo.encode()
     reply = await wire.ask(b"EHLO " + name, timeouts.command)
     if reply.code in (500, 501, 502, 504, 550):
-        _expect(await wire.ask(b"HELO " + name, timeouts.command), "HELO")
+        _expect(await wire.ask(b"HELO " + name, timeouts.command), Stage.EHLO)
         return replace(session, extensions={})
-    lines = [line.decode("latin-1") for line in _expect(reply, "EHLO").lines[1:]]
+    lines = [line.decode("latin-1") for line in _expect(reply, Stage.EHLO).lines[1:]]
     words = [line.upper().partition(" ") for line in lines]
     return replace(session, extensions={name: rest for name, _, rest in words})
 
@@ -117,12 +152,12 @@ async def _start_tls(session: Session, timeouts: Timeouts) -> Session:
     """RFC 3207 4: what was said before TLS counts for nothing afterwards."""
     if "STARTTLS" not in session.extensions:
         if session.hop.tls is TLS.STARTTLS:
-            raise HostTrouble("STARTTLS is not offered, and RELAY_TLS demands it")
+            raise TLSTrouble("STARTTLS is not offered, and RELAY_TLS demands it")
         return session
     wire = session.wire
     reply = await wire.ask(b"STARTTLS", timeouts.command)
     if not reply.is_positive or not wire.is_quiet:
-        raise TLSTrouble(f"STARTTLS refused: {reply}")
+        raise TLSTrouble(f"STARTTLS refused: {reply}", reply)
     loop = asyncio.get_running_loop()
     try:
         transport = await loop.start_tls(
@@ -162,7 +197,7 @@ async def _log_in(session: Session, timeouts: Timeouts) -> None:
     hop, wire = session.hop, session.wire
     is_encrypted = wire.transport.get_extra_info("ssl_object") is not None
     if not is_encrypted and hop.tls is not TLS.NONE:
-        raise HostTrouble("no TLS: the password stays here unless RELAY_TLS=none")
+        raise LoginTrouble("no TLS: the password stays here unless RELAY_TLS=none")
     user, password = hop.user.encode(), hop.password.encode()
     offered = session.extensions.get("AUTH", "").split()
     if "PLAIN" in offered:
@@ -174,5 +209,5 @@ async def _log_in(session: Session, timeouts: Timeouts) -> None:
             if reply.code == 334:
                 reply = await wire.ask(b64encode(word), timeouts.command)
     else:
-        raise HostTrouble("RELAY_USER is set, and the host offers no AUTH we know")
-    _expect(reply, "AUTH")
+        raise LoginTrouble("RELAY_USER is set, and the host offers no AUTH we know")
+    _expect(reply, Stage.AUTH)

@@ -61,6 +61,7 @@ class Change:
     enhanced: str = ""
     text: str = ""
     host: str = ""
+    failure: str = ""
     # The sender has to be told that it was passed on (RFC 3461 5.2.2).
     owes_report: bool = False
 
@@ -89,7 +90,8 @@ RETURNING id, outgoing_id, address, ref, destination, lane, attempts, claims, le
 """
 _RECORD = """
 WITH new (
-  id, lease, state, due_at, unused, ambiguous, code, enhanced, text, host
+  id, lease, state, due_at, unused, ambiguous, code, enhanced, text, host,
+  failure
 ) AS ({rows})
 UPDATE smtpd_delivery SET
   state = new.state,
@@ -97,7 +99,7 @@ UPDATE smtpd_delivery SET
   attempts = smtpd_delivery.attempts - new.unused,
   ambiguous = smtpd_delivery.ambiguous + new.ambiguous,
   claims = 0, lease = NULL, code = new.code, enhanced = new.enhanced,
-  text = new.text, host = new.host, updated_at = %s
+  text = new.text, host = new.host, failure = new.failure, updated_at = %s
 FROM new
 WHERE smtpd_delivery.id = new.id AND smtpd_delivery.lease = new.lease
   AND smtpd_delivery.state = 'queued'
@@ -112,9 +114,9 @@ WHERE destination IN ({names}) AND lane IN (0, 1) AND state = 'queued'
 _ARRAYS = (
     "SELECT * FROM unnest(%s::bigint[], %s::bigint[], %s::text[],"
     " %s::timestamptz[], %s::int[], %s::int[], %s::int[], %s::text[], %s::text[],"
-    " %s::text[])"
+    " %s::text[], %s::text[])"
 )
-_ROW = "(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
+_ROW = "(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
 
 
 def claim(turns: Sequence[Turn], most: int = BATCH) -> list[Claimed]:
@@ -178,6 +180,7 @@ def _values(change: Change) -> tuple[Any, ...]:
         change.enhanced,
         change.text,
         change.host,
+        change.failure,
     )
 
 
@@ -185,7 +188,9 @@ def _adapt(moment: datetime | None) -> Any:
     return connection.ops.adapt_datetimefield_value(moment)
 
 
-def host_failed(destination: str, reason: str) -> datetime:
+def host_failed(
+    destination: str, reason: str, stage: str = "", code: int | None = None
+) -> datetime:
     """Leave a host alone for a while; workers that fail together count once."""
     now = timezone.now()
     host, _ = Destination.objects.get_or_create(name=destination)
@@ -199,6 +204,8 @@ def host_failed(destination: str, reason: str) -> datetime:
         failures=F("failures") + 1,
         last_failure_at=now,
         last_failure=reason[:500],
+        stage=stage,
+        code=code,
     )
     return until
 

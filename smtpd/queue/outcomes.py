@@ -66,9 +66,9 @@ def _owe(delivery_ids: Iterable[int]) -> None:
 
 def _log(change: Change) -> None:
     logger.info(
-        "delivery=%s state=%s code=%s enhanced=%s host=%s text=%s",
-        *(change.row.id, change.state, change.code, change.enhanced),
-        *(change.host, change.text),
+        "delivery=%s state=%s failure=%s code=%s enhanced=%s host=%s text=%s",
+        *(change.row.id, change.state, change.failure, change.code),
+        *(change.enhanced, change.host, change.text),
     )
 
 
@@ -104,5 +104,6 @@ def changed(
         result.enhanced,
         result.text,
         result.host,
+        str(result.failure or ""),
         owes_report=result.owes_report,
     )

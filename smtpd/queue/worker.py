@@ -31,7 +31,7 @@ from django.utils import timezone
 
 from smtpd.models import Delivery
 from smtpd.outbound.opening import HostTrouble
-from smtpd.outbound.results import MAX_TEXT, Outcome, Result
+from smtpd.outbound.results import MAX_TEXT
 from smtpd.outbound.servers import Servers, Shunned
 from smtpd.outbound.wire import Timeouts
 from smtpd.queue import ledger, schedule, ways
@@ -255,11 +255,11 @@ class Worker:
         """The host's failure, not theirs; but too old is too old."""
         level = logging.ERROR if self._ways.is_relay else logging.WARNING
         logger.log(level, "host=%s state=refusing reason=%s", name, trouble)
-        self._recorder.run(ledger.host_failed, name, str(trouble))
-        self._rota.drop(name)
-        result = Result(
-            Outcome.TRY_LATER, None, trouble.enhanced, str(trouble)[:MAX_TEXT], name
+        self._recorder.run(
+            ledger.host_failed, name, str(trouble), str(trouble.stage), trouble.code
         )
+        self._rota.drop(name)
+        result = trouble.result(name)
         for job in jobs:
             for row in job.rows:
                 change = changed(row, result, job.queued_at, is_attempt=False)
