@@ -7,6 +7,9 @@ PIPELINING is asked step by step.
 A message that needs 8BITMIME goes as it is to a server that does not offer
 it: nearly all of them take it, and we do not change what others signed.
 One that needs SMTPUTF8 cannot (RFC 6531 3.5).
+
+A server that offers extensions and answers them with 50x is asked once more in
+plain words, and so for the rest of the connection.
 """
 
 from __future__ import annotations
@@ -14,15 +17,16 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Self
 
-from smtpd.dsn import NO_REQUEST, Action, Request
-from smtpd.outbound.failures import Stage
+from smtpd.dsn import Action
+from smtpd.outbound.failures import Failure, Stage
 from smtpd.outbound.opening import Session, open_session
 from smtpd.outbound.relay import Hop
 from smtpd.outbound.render import END
 from smtpd.outbound.results import Outcome, Reply, Result, recipient_result, result
+from smtpd.outbound.transaction import Transaction
 from smtpd.outbound.wire import Lost, Timeouts
 
 _GO_AHEAD = 354
@@ -38,36 +42,12 @@ _NO_UTF8 = "the next server does not take internationalised mail"
 _TOO_BIG = "the message is larger than the next server takes"
 
 
-@dataclass(slots=True)
-class Transaction:
-    """One envelope with one copy, and what became of each recipient."""
-
-    reverse_path: str
-    recipients: Sequence[str]
-    # Gives the stuffed message with its final dot, when it is wanted.
-    data: Callable[[], bytes]
-    size: int = 0
-    needs_8bit: bool = False
-    needs_utf8: bool = False
-    # What the server shall tell the sender (RFC 3461).
-    request: Request = NO_REQUEST
-    # One for each recipient in the end.
-    results: list[Result | None] = field(default_factory=list)
-    # How often a fresh connection was lost over it before the server had the
-    # message, and what the last loss looked like.
-    losses: int = 0
-    loss: Result | None = None
-
-    def settle(self, outcome: Result) -> None:
-        """Give those without a result this one."""
-        self.results = [known or outcome for known in self.results]
-
-    @property
-    def is_utf8(self) -> bool:
-        """RFC 6531: an address or a header field outside ASCII."""
-        return self.needs_utf8 or not (
-            self.reverse_path.isascii() and all(map(str.isascii, self.recipients))
-        )
+def _is_protocol(known: Result | None) -> bool:
+    return (
+        known is not None
+        and known.outcome is Outcome.FAILED
+        and known.failure is Failure.PROTOCOL
+    )
 
 
 Take = Callable[[], Transaction | None]
@@ -108,6 +88,10 @@ class Connection:
         """Whether the server has answered a message yet."""
         return self._has_sent
 
+    @property
+    def _pipelines(self) -> bool:
+        return "PIPELINING" in self._extensions
+
     async def close(self) -> None:
         """Take leave; safe on a connection that is gone."""
         await self._wire.close()
@@ -122,9 +106,8 @@ class Connection:
         Return the transaction whose message the server had not seen when the
         connection was lost: it may go over another one at once.
         """
-        pipelines = "PIPELINING" in self._extensions
         try:
-            await (self._pipelined if pipelines else self._stepwise)(take, done)
+            await (self._pipelined if self._pipelines else self._stepwise)(take, done)
         except Lost as lost:
             return self._lost(lost, done)
         return None
@@ -139,13 +122,13 @@ class Connection:
                 raise self._wire.lost
             if ready is None and following is None:
                 return
-            commands = self._envelope(following) if following else []
+            commands = self._commands(following) if following else []
             self._dotted, self._asked = ready, following
             self._wire.write(b"".join(([ready.data()] if ready else []) + commands))
             if ready is not None:
                 await self._end_of_data(ready, done)
                 ready = None
-            if following is not None and await self._group(following):
+            if following is not None and await self._is_wanted(following):
                 ready = following
             elif following is not None:
                 self._refused(following, done)
@@ -154,7 +137,7 @@ class Connection:
         """One command at a time, for a server that cannot pipeline."""
         while (transaction := self._next(take, done)) is not None:
             self._asked = transaction
-            if await self._steps(transaction):
+            if await self._is_wanted(transaction):
                 self._dotted, self._asked = transaction, None
                 self._wire.write(transaction.data())
                 await self._end_of_data(transaction, done)
@@ -168,6 +151,8 @@ class Connection:
                 None if _MAILBOX.fullmatch(recipient) else _NO_MAILBOX
                 for recipient in transaction.recipients
             ]
+            if transaction.is_plain:
+                self._extensions = {}
             refusal = self._refusal(transaction)
             if refusal is not None:
                 transaction.settle(refusal)
@@ -209,6 +194,30 @@ class Connection:
             if known is None
         ]
         return [f"{mail}\r\n".encode(), *recipients, b"DATA\r\n"]
+
+    def _commands(self, transaction: Transaction) -> list[bytes]:
+        """What may be written before there is a reply."""
+        return self._envelope(transaction) if self._pipelines else []
+
+    async def _is_wanted(self, transaction: Transaction) -> bool:
+        """Whether the server wants the message of this envelope."""
+        ask = self._group if self._pipelines else self._steps
+        if await ask(transaction):
+            return True
+        return self._stumbled(transaction) and await self._steps(transaction)
+
+    def _stumbled(self, transaction: Transaction) -> bool:
+        """Whether to ask again without extensions; once a message."""
+        is_lost = [_is_protocol(known) for known in transaction.results]
+        has_choice = bool(self._extensions) and not transaction.is_utf8
+        if transaction.is_plain or not (any(is_lost) and has_choice):
+            return False
+        transaction.is_plain, self._extensions = True, {}
+        transaction.results = [
+            None if again else known
+            for again, known in zip(is_lost, transaction.results, strict=True)
+        ]
+        return True
 
     async def _group(self, transaction: Transaction) -> bool:
         """The replies to a whole envelope; True: the message is wanted."""

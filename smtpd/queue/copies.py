@@ -17,9 +17,9 @@ from operator import attrgetter
 
 from smtpd.dsn import NO_REQUEST, Request, orcpt_of
 from smtpd.models import Message, Outgoing
-from smtpd.outbound.client import Transaction
 from smtpd.outbound.dkim import Signer
 from smtpd.outbound.render import Compiled, Parts, Unsendable, compile_parts
+from smtpd.outbound.transaction import Transaction
 from smtpd.queue.ledger import Claimed
 from smtpd.tokens import Purpose, make
 

@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 
-from smtpd.outbound.client import Connection, Transaction
+from smtpd.outbound.client import Connection
 from smtpd.outbound.opening import HostTrouble
 from smtpd.outbound.relay import TLS, Hop
 from smtpd.outbound.results import Outcome, Reply, result
+from smtpd.outbound.transaction import Transaction
 from smtpd.outbound.wire import Timeouts
 from tests import certificates
 from tests.sink import Script, Sink
@@ -440,3 +441,72 @@ def test_wrong_password_is_the_hosts_trouble() -> None:
     script = Script(extensions=("AUTH PLAIN",), user=("folk", "moot"))
     with Sink(script) as sink, pytest.raises(HostTrouble, match="AUTH refused"):
         send(hop_to(sink, user="folk", password="wrong"), make())
+
+
+def test_a_server_that_lies_about_extensions_is_asked_in_plain_words(
+    extensions: tuple[str, ...],
+) -> None:
+    """Once a message; the next one of this connection is plain at once."""
+    script = Script(
+        extensions=extensions,
+        verbs={"MAIL": ["555 5.5.4 SIZE is not known here"]},
+    )
+    one, two = make(), make("mori@home.test", needs_8bit=True)
+    with Sink(script) as sink:
+        assert send(hop_to(sink), one, two) == []
+    assert outcomes(one) == outcomes(two) == [SENT]
+    assert [message.parameters for message in sink.messages] == ["", ""]
+    asked = [line for line in sink.commands if line.startswith("MAIL")]
+    assert len(asked) == 3
+
+
+def test_only_who_was_not_understood_is_asked_again(
+    extensions: tuple[str, ...],
+) -> None:
+    script = Script(
+        extensions=extensions,
+        rcpt={
+            "sam@home.test": ["503 5.5.1 bad sequence"],
+            "nick@home.test": "550 5.1.1 who?",
+        },
+    )
+    transaction = make("sam@home.test", "nick@home.test")
+    with Sink(script) as sink:
+        assert send(hop_to(sink), transaction) == []
+    assert outcomes(transaction) == [SENT, FAILED]
+    assert sink.recipients() == ["sam@home.test"]
+    assert sink.commands.count("RCPT TO:<nick@home.test>") == 1
+
+
+def test_a_server_that_understands_nothing_is_asked_twice(
+    extensions: tuple[str, ...],
+) -> None:
+    script = Script(extensions=extensions, verbs={"MAIL": "500 5.5.1 what?"})
+    transaction = make()
+    with Sink(script) as sink:
+        assert send(hop_to(sink), transaction) == []
+    assert outcomes(transaction) == [FAILED]
+    assert len([line for line in sink.commands if line.startswith("MAIL")]) == 2
+
+
+def test_what_cannot_be_said_plainly_is_not_asked_again() -> None:
+    script = Script(verbs={"MAIL": "555 5.5.4 SMTPUTF8?"})
+    transaction = make("s\u00e4m@home.test")
+    with Sink(script) as sink:
+        assert send(hop_to(sink), transaction) == []
+    assert outcomes(transaction) == [FAILED]
+    assert len([line for line in sink.commands if line.startswith("MAIL")]) == 1
+
+
+def test_lost_while_asked_again_it_is_plain_over_the_next_connection() -> None:
+    script = Script(
+        verbs={"MAIL": ["555 5.5.4 SIZE?", "421 4.3.2 enough", "250 2.1.0 ok"]}
+    )
+    transaction = make()
+    with Sink(script) as sink:
+        assert send(hop_to(sink), transaction) == [transaction]
+        assert transaction.is_plain
+        script.verbs.clear()
+        assert send(hop_to(sink), transaction) == []
+    assert outcomes(transaction) == [SENT]
+    assert sink.messages[0].parameters == ""
