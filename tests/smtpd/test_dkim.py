@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 
-from smtpd.outbound.dkim import SIGNED, Signer
+from smtpd.outbound.dkim import GUARDED, SIGNED, Signer
 from smtpd.outbound.render import Parts, compile_parts
 
 Key = rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
@@ -80,6 +80,32 @@ CASES = {
     "twice": (HEAD + b"Subject: cake\r\nTo: olga@lists.test\r\n", PLAIN),
     "dots": (HEAD, b".\r\n..\r\n.x\r\n"),
     "odd case": (HEAD.replace(b"Subject:", b"SUBJECT:"), PLAIN),
+    "empty lines at the end": (HEAD, b"Hello\r\n\r\n\r\n"),
+    "tabs": (
+        HEAD.replace(b": tea", b":\ttea\t\tand\t cake \t"),
+        b"\ta\t \tb\t\r\n\t\r\n",
+    ),
+    "many Received": (b"Received: from a by b; now\r\n" * 90 + HEAD, PLAIN),
+    "header only": (HEAD + b"List-Id: <talk.lists.test>\r\n", b""),
+    "one megabyte": (
+        HEAD,
+        b"A line of 64 octets, with  two spaces and a tab\t..........\r\n" * 18_000,
+    ),
+    "SMTPUTF8": (
+        HEAD.replace(b"tea", "Grüße, 茶 и чай".encode())
+        + "Reply-To: Ölga <ölga@bücher.example>\r\n".encode(),
+        "茶\r\n".encode(),
+    ),
+    "very long lines": (
+        HEAD + b"References:" + b" <1@lists.test>" * 600 + b"\r\n",
+        b"x y" * 30_000 + b"\r\n",
+    ),
+    "several of each": (HEAD * 3, PLAIN),
+    "other white space": (
+        HEAD.replace(b"tea", b"tea\x0b\x0c cake"),
+        b"a\x0b \x0c\r\n\x0c \r\n",
+    ),
+    "bare line ends": (HEAD.replace(b"\r\n", b"\n"), b"a \n b\r\r\n\n"),
 }
 
 
@@ -118,27 +144,45 @@ def test_each_recipient_has_a_signature_that_holds(
         assert not is_good(kind, raw.replace(b"/u/" + token.encode(), b"/u/cccc"))
 
 
-def test_every_signed_field_is_guarded() -> None:
+ALL = (*GUARDED, *SIGNED)
+
+
+def with_all_fields() -> bytes:
     others = b"".join(
         b"%s: one\r\n" % name.encode()
-        for name in SIGNED
+        for name in ALL
         if b"\n%s:" % name.encode() not in b"\n" + HEAD.lower()
     )
-    raw = signed("ed25519", Parts(HEAD + others, b"", PLAIN))
+    return signed("ed25519", Parts(HEAD + others, b"", PLAIN))
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_no_signed_field_changes_goes_or_gets_a_second_one(name: str) -> None:
+    raw = with_all_fields()
     assert is_good("ed25519", raw)
     lines = raw.split(b"\r\n")
-    for name in SIGNED:
-        start = name.encode() + b":"
-        at = [n for n, line in enumerate(lines) if line.lower().startswith(start)]
-        (place,) = at
-        changed = [*lines[:place], lines[place] + b"x", *lines[place + 1 :]]
-        assert not is_good("ed25519", b"\r\n".join(changed)), name
+    start = name.encode() + b":"
+    (at,) = [n for n, line in enumerate(lines) if line.lower().startswith(start)]
+    for spoilt in ([lines[at] + b"x"], [], [start + b" two", lines[at]]):
+        changed = [*lines[:at], *spoilt, *lines[at + 1 :]]
+        assert not is_good("ed25519", b"\r\n".join(changed)), spoilt
 
 
-def test_second_from_on_the_way_breaks_it() -> None:
-    raw = signed("rsa", Parts(HEAD, b"", PLAIN))
-    at = raw.index(b"From:")
-    assert not is_good("rsa", raw[:at] + b"From: nick@evil.test\r\n" + raw[at:])
+@pytest.mark.parametrize("name", GUARDED)
+def test_what_readers_see_cannot_be_added(name: str) -> None:
+    start = name.encode() + b":"
+    lines = HEAD.splitlines(keepends=True)
+    head = b"".join(line for line in lines if not line.lower().startswith(start))
+    raw = signed("ed25519", Parts(head, b"", PLAIN))
+    assert is_good("ed25519", raw) or name == "from"
+    assert not is_good("ed25519", start + b" nick@evil.test\r\n" + raw)
+
+
+def test_an_honest_server_may_add_what_is_missing() -> None:
+    head = HEAD.partition(b"Date:")[0]
+    raw = signed("ed25519", Parts(head, b"", PLAIN))
+    added = b"Received: from a by b; now\r\nDate: now\r\nMessage-ID: <2@b.test>\r\n"
+    assert is_good("ed25519", added + raw)
 
 
 def test_changed_or_longer_body_breaks_it() -> None:
@@ -158,3 +202,20 @@ def test_key_that_cannot_sign_is_refused() -> None:
         Signer("lists.test", "s", pem(ec.generate_private_key(ec.SECP256R1())))
     with pytest.raises(ValueError, match=r".+"):
         Signer("lists.test", "s", "no key")
+
+
+def test_damaged_key_is_refused() -> None:
+    key = KEYS["rsa"]
+    assert isinstance(key, rsa.RSAPrivateKey)
+    good = key.private_numbers()
+    damaged = rsa.RSAPrivateNumbers(
+        p=good.p,
+        q=good.q,
+        d=good.d + 2,
+        dmp1=good.dmp1 + 2,
+        dmq1=good.dmq1,
+        iqmp=good.iqmp,
+        public_numbers=good.public_numbers,
+    ).private_key(unsafe_skip_rsa_key_validation=True)
+    with pytest.raises(ValueError, match="do not hold"):
+        Signer("lists.test", "s", pem(damaged))
