@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any, Generic, TypeVar
 
-from django.db import DEFAULT_DB_ALIAS, connection
+from django.db import DEFAULT_DB_ALIAS, connection, connections
 from django.db.models import Model, QuerySet
 
 from smtpd import gathering, pieces
@@ -192,8 +192,11 @@ def insert(row: Model, *, unless_known: bool = False) -> bool:
     if not large and gathering.add(row):
         return True
     sql, fields = _insertion(type(row), unless_known, large)
+    wrapper = connections[DEFAULT_DB_ALIAS]
     values = [
-        field.attname if field.attname in large else gathering.value(field, row)
+        field.attname
+        if field.attname in large
+        else gathering.value(field, row, wrapper)
         for field in fields
     ]
     with connection.cursor() as cursor:

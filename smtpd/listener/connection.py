@@ -52,8 +52,14 @@ CHUNK = 65_536
 LINGER_SECONDS = 2.0
 
 
-# What aiosmtpd calls a handler.
-_NO_HOOKS = object()
+class _NoHooks:
+    """What aiosmtpd calls a handler, and would look through for each connection."""
+
+    def __dir__(self) -> tuple[str, ...]:
+        return ()
+
+
+_NO_HOOKS = _NoHooks()
 
 
 class Connection(SMTP):

@@ -61,11 +61,13 @@ def mail(number: int, body: str = "x") -> bytes:
 @needs_postgres
 def test_several_messages_need_as_many_inserts_as_one(talk: MailingList) -> None:
     bring(mail(100), mail(101))
-    with CaptureQueriesContext(connection) as queries:
-        assert [reply.code for reply in bring(*map(mail, range(7)))] == [250] * 7
-    inserts = [query for query in queries if query["sql"].startswith("INSERT")]
-    assert len(inserts) == 2
+    assert [reply.code for reply in bring(*map(mail, range(7)))] == [250] * 7
     assert Message.objects.count() == Post.objects.count() == 9
+    # Rows of one statement have one number of a command, and its transaction.
+    with connection.cursor() as cursor:
+        for table in ("smtpd_message", "lists_post"):
+            cursor.execute(f"SELECT DISTINCT xmin::text, cmin::text FROM {table}")
+            assert len(cursor.fetchall()) == 2
 
 
 def test_each_post_has_its_own_message(talk: MailingList) -> None:
@@ -104,7 +106,7 @@ def test_whoever_looks_finds_what_was_gathered(talk: MailingList) -> None:
         with CaptureQueriesContext(connection) as queries:
             texts = message.events.filter(kind="k").values_list("text", flat=True)
             assert list(texts) == ["one", "two"]
-        assert [query["sql"].split()[0] for query in queries] == ["INSERT", "SELECT"]
+        assert len(queries) == 1
 
 
 @needs_postgres
