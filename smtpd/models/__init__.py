@@ -1,6 +1,7 @@
 """The tables of the mail server, in the order a message meets them."""
 
 from smtpd.models.domain import Domain
+from smtpd.models.signing_key import SigningKey
 from smtpd.models.address import Address
 from smtpd.models.message import Message
 from smtpd.models.event import Event
@@ -22,4 +23,5 @@ __all__ = [
     "Message",
     "Outgoing",
     "Report",
+    "SigningKey",
 ]

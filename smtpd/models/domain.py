@@ -8,6 +8,7 @@ from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import AnonymousUser
 from django.db import models
+from django.utils import timezone
 
 from smtpd.correction import CHOICES
 
@@ -23,7 +24,7 @@ class DomainQuerySet(models.QuerySet["Domain"]):
 
 
 class Domain(models.Model):
-    """A hosted domain and the key that signs for it."""
+    """A hosted domain and the key that signs for it; others are SigningKeys."""
 
     # A-label, lower case: what stands in envelopes and in DNS.
     name = models.CharField(max_length=255, unique=True)
@@ -36,6 +37,7 @@ class Domain(models.Model):
     dkim_selector = models.CharField(max_length=63, default="folkmoot")
     # PEM, PKCS 8, RSA-2048 or Ed25519. Empty: mail of this domain is not signed.
     dkim_key = models.TextField(blank=True)
+    dkim_made_at = models.DateTimeField(default=timezone.now, editable=False)
     admins = models.ManyToManyField(
         settings.AUTH_USER_MODEL, blank=True, related_name="domains"
     )
