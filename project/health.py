@@ -1,7 +1,8 @@
 """Whether the site can do its work now, for load balancers and people.
 
-503 when the database does not answer or the broker does not. A late beat or an
-old delivery is told but does not make the site unhealthy: mail is still taken.
+503 when the database does not answer or the broker does not. A late beat, an old
+delivery or a server that does not want our mail is told and does not make the
+site unhealthy: mail is still taken.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from kombu import Connection
 
 from project.checks import broker_trouble
 from smtpd.models import Delivery
+from smtpd.queue.alarms import alarms
 
 log = logging.getLogger(__name__)
 _BEAT_KEY = "beat"
@@ -34,10 +36,18 @@ class Health:
     broker: bool
     beat_age: float | None
     oldest_due: float | None
+    # Who does not want our mail, in words.
+    alarms: tuple[str, ...] = ()
 
     @property
     def is_well(self) -> bool:
         return self.database and self.broker
+
+    @property
+    def status(self) -> str:
+        if not self.is_well:
+            return "unhealthy"
+        return "degraded" if self.alarms else "ok"
 
 
 def note_beat() -> None:
@@ -78,11 +88,20 @@ def _ask_broker() -> tuple[bool, float | None]:
         broker.release()
 
 
+def _ask_alarms() -> tuple[str, ...]:
+    try:
+        return tuple(map(str, alarms()))
+    except Error:
+        log.exception("unhealthy part=database")
+        return ()
+
+
 def look() -> Health:
     """Ask each part once; never raises because a part is down."""
     database, oldest_due = _ask_database()
     broker, beat_age = _ask_broker()
-    return Health(database, broker, beat_age, oldest_due)
+    refusals = _ask_alarms() if database else ()
+    return Health(database, broker, beat_age, oldest_due, refusals)
 
 
 @never_cache
@@ -91,10 +110,11 @@ def healthz(request: HttpRequest) -> JsonResponse:
     """Answer 200 or 503 and say which part it is."""
     health = look()
     body = {
-        "status": "ok" if health.is_well else "unhealthy",
+        "status": health.status,
         "database": health.database,
         "broker": health.broker,
         "beat_age_seconds": health.beat_age,
         "oldest_due_seconds": health.oldest_due,
+        "alarms": health.alarms,
     }
     return JsonResponse(body, status=200 if health.is_well else 503)

@@ -6,6 +6,7 @@ counts anything itself.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 from django.db.models import Count, Min
@@ -26,14 +27,26 @@ def _gauge(name: str, text: str, value: float) -> GaugeMetricFamily:
     return GaugeMetricFamily(f"folkmoot_{name}", text, value=value)
 
 
-def _deliveries() -> GaugeMetricFamily:
-    family = GaugeMetricFamily(
-        "folkmoot_deliveries", "Deliveries by state and lane", labels=["state", "lane"]
+def _deliveries() -> Iterator[GaugeMetricFamily]:
+    """One look at the ledger, counted twice."""
+    by_state, by_failure = (
+        GaugeMetricFamily(f"folkmoot_{name}", text, labels=labels)
+        for name, text, labels in (
+            ("deliveries", "Deliveries by state and lane", ["state", "lane"]),
+            ("refusals", "Refused ones by state and class", ["state", "failure"]),
+        )
     )
-    rows = Delivery.objects.order_by().values_list("state", "lane")
-    for state, lane, count in rows.annotate(n=Count("id")):
-        family.add_metric([state, Outgoing.Lane(lane).name.lower()], count)
-    return family
+    rows = Delivery.objects.order_by().values_list("state", "lane", "failure")
+    states: Counter[tuple[str, str]] = Counter()
+    failures: Counter[tuple[str, str]] = Counter()
+    for state, lane, failure, count in rows.annotate(n=Count("id")):
+        states[state, Outgoing.Lane(lane).name.lower()] += count
+        if failure:
+            failures[state, failure] += count
+    for family, counts in ((by_state, states), (by_failure, failures)):
+        for labels, count in counts.items():
+            family.add_metric(labels, count)
+        yield family
 
 
 def _oldest_due() -> float:
@@ -54,7 +67,8 @@ class SiteCollector(Collector):
             "Since the scheduler's last beat was worked off; NaN when never",
             float("nan") if health.beat_age is None else health.beat_age,
         )
-        yield _deliveries()
+        yield from _deliveries()
+        yield _gauge("alarms", "Servers that do not want our mail", len(health.alarms))
         yield _gauge("oldest_due_seconds", "Age of the oldest due", _oldest_due())
         yield _gauge("messages", "Messages stored", Message.objects.count())
         yield _gauge("lists", "Lists", MailingList.objects.count())

@@ -12,6 +12,7 @@ from lists.access import Role, lists_with_role
 from lists.models import Post
 from project.models import User
 from smtpd.models import Domain
+from smtpd.queue.alarms import Alarm, alarms
 
 
 class Navigation:
@@ -36,6 +37,11 @@ class Navigation:
         if getattr(self.user, "is_superuser", False):
             return True
         return Domain.objects.run_by(self.user).exists()
+
+    @cached_property
+    def alarms(self) -> list[Alarm]:
+        """Who does not want our mail, for whoever can do something about it."""
+        return alarms() if self.runs_domains else []
 
 
 def navigation(request: HttpRequest) -> dict[str, Any]:

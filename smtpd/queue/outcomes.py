@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
+import time
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
@@ -13,12 +14,16 @@ from django.utils import timezone
 
 from smtpd.dsn import Action
 from smtpd.models import Delivery, Report
+from smtpd.outbound.failures import Failure
 from smtpd.outbound.results import Outcome, Result
 from smtpd.queue import ledger, schedule
 from smtpd.queue.ledger import Change, Claimed
 from smtpd.routing import doors
 
 logger = logging.getLogger(__name__)
+# Seconds between two lines about the same destination that does not want us.
+_SAY_AGAIN = 3600.0
+_said_at: dict[str, float] = {}
 State = Delivery.State
 
 
@@ -33,8 +38,24 @@ def record(changes: Sequence[Change]) -> None:
     for change in changes:
         if change.state != State.SENT and change.text:
             _log(change)
+    _warn(changes)
     if failed:
         _tell_doors(failed)
+
+
+def _warn(changes: Sequence[Change]) -> None:
+    """Say loudly who does not want mail from us; `alarms` tells the rest."""
+    now = time.monotonic()
+    for change in changes:
+        name = change.row.destination
+        if change.failure == Failure.BLOCKED and change.is_attempt:
+            if now - _said_at.get(name, -_SAY_AGAIN) < _SAY_AGAIN:
+                continue
+            _said_at[name] = now
+            logger.error(
+                "destination=%s state=blocking code=%s enhanced=%s text=%s",
+                *(name, change.code, change.enhanced, change.text),
+            )
 
 
 def _write(changes: Sequence[Change]) -> set[int]:
