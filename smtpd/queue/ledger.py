@@ -88,6 +88,8 @@ UPDATE smtpd_delivery SET
 WHERE id {among}
 RETURNING id, outgoing_id, address, ref, destination, lane, attempts, claims, lease
 """
+# The `|| ''` keeps the index on what is due out of it: a planner that has not
+# seen the table grow would walk all of it instead of asking for each id.
 _RECORD = """
 WITH new (
   id, lease, state, due_at, unused, ambiguous, code, enhanced, text, host,
@@ -102,7 +104,7 @@ UPDATE smtpd_delivery SET
   text = new.text, host = new.host, failure = new.failure, updated_at = %s
 FROM new
 WHERE smtpd_delivery.id = new.id AND smtpd_delivery.lease = new.lease
-  AND smtpd_delivery.state = 'queued'
+  AND smtpd_delivery.state || '' = 'queued'
 RETURNING smtpd_delivery.id
 """
 # The index on what is due finds them: a leased row is due when its lease ends.
