@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 from tests.stack import wait_until
-from tests.up import environment, memory, running
+from tests.up import environment, memory, name_of, running
 
 
 def figures(runs: int, scale: float) -> list[str]:
@@ -30,7 +30,7 @@ def idle(workers: int) -> dict[str, int]:
             _post(int(env["SMTP_BIND"].rpartition(":")[2]))
             time.sleep(15)
             return {
-                f"{_name(pid)} ({pid})": memory(pid) // 1024
+                f"{name_of(pid)} ({pid})": memory(pid) // 1024
                 for pid in [up.process.pid, *up.children()]
             }
     finally:
@@ -41,9 +41,3 @@ def _post(port: int) -> None:
     raw = b"From: olga@example.org\r\nMessage-ID: <1@bench.test>\r\n\r\nHello.\r\n"
     with smtplib.SMTP("127.0.0.1", port, "bench.test") as client:
         client.sendmail("olga@example.org", ["talk@lists.localhost"], raw)
-
-
-def _name(pid: int) -> str:
-    words = Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")
-    known = ("supervisor", "valkey", "granian", "smtpd", "worker", "clock")
-    return next((name for name in known if any(name in word for word in words)), "?")

@@ -1,4 +1,1 @@
-"""Settings, routes and the user: what ties the rooms together.
-
-Nothing is imported here: the supervisor lives in this package and must stay small.
-"""
+"""Settings, routes and the user: what ties the rooms together."""

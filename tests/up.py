@@ -13,12 +13,13 @@ from pathlib import Path
 
 from tests.stack import ROOT, free_port, wait_until
 
+# A part's process is named for it; the broker is a program of its own.
 PARTS = {
     "broker": "valkey-server",
-    "web": "granian",
-    "smtpd": "manage.py smtpd",
-    "worker": "project --quiet worker",
-    "clock": "project.clock",
+    "web": "web",
+    "smtpd": "smtpd",
+    "worker": "worker",
+    "clock": "clock",
 }
 
 
@@ -58,10 +59,16 @@ class Up:
         found = []
         for pid in direct_children(self.process.pid):
             with contextlib.suppress(OSError):
-                command = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ")
-                if PARTS[part] in command.decode() and b"tether" not in command:
+                if name_of(pid).split("-")[0] == PARTS[part].split("-")[0]:
                     found.append(pid)
         return found
+
+
+def name_of(pid: int) -> str:
+    """What `ps -e` shows; a listener that took over is a program of its own."""
+    name = Path(f"/proc/{pid}/comm").read_text().strip()
+    command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    return "smtpd" if b"smtpd" in command else name
 
 
 def direct_children(pid: int) -> list[int]:

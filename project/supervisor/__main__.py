@@ -14,6 +14,8 @@ from types import FrameType
 from project import binds
 from project.supervisor import lines, sockets
 from project.supervisor.child import Child
+from project.supervisor.life import Born, call_us, live
+from project.supervisor.loading import load
 from project.supervisor.plan import parts, stopping
 from project.supervisor.sockets import Bound
 from project.supervisor.turnover import Turnover
@@ -112,18 +114,16 @@ class Supervisor:
         said = child.read()
         for line in child.lines.feed(b"") if said is None else said:
             self.say(child.part.name, line)
-        if said is None and child.process and child.process.stdout:
+        if said is None:
             with contextlib.suppress(KeyError):
-                self.selector.unregister(child.process.stdout)
+                self.selector.unregister(child.output)
         return bool(said)
 
     def _bury(self, child: Child, code: int) -> None:
         while self._pass_on(child):
             pass
-        assert child.process is not None
-        assert child.process.stdout is not None
         with contextlib.suppress(KeyError):
-            self.selector.unregister(child.process.stdout)
+            self.selector.unregister(child.output)
         child.forget()
         name, wait = child.part.name, child.start_at - time.monotonic()
         if self.is_stopping or self.children[name] is not child:
@@ -154,6 +154,12 @@ class Supervisor:
                 self.say("folkmoot", f"{label + ':':<9}{strong.format(value)}")
         self.say("folkmoot", "Stop:    Ctrl-C")
         self.say("folkmoot", "")
+
+    def let_go(self) -> None:
+        """Close what is of no use to a child of ours."""
+        self.selector.close()
+        for end in self._wake:
+            end.close()
 
     def _stop_all(self) -> None:
         self.say("folkmoot", "stopping")
@@ -186,13 +192,24 @@ def _hear(bind: str, question: bytes) -> bytes:
 
 
 def main() -> None:
-    """Bind, then run."""
+    """Bind and load, then run; each child comes back here to become a part."""
     env = dict(os.environ)
     try:
         bound = sockets.bind(env)
     except OSError as error:
         raise SystemExit(f"not started: {error}") from error
-    Supervisor(env, bound).run()
+    load()
+    call_us("folkmoot")
+    supervisor = Supervisor(env, bound)
+    try:
+        supervisor.run()
+        return
+    except Born as born:
+        life = born.life
+    supervisor.let_go()
+    for _, sock in bound:
+        sock.detach()
+    live(life)
 
 
 if __name__ == "__main__":

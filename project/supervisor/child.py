@@ -6,13 +6,12 @@ import contextlib
 import os
 import re
 import signal
-import subprocess
-import sys
 import time
 
 from project.supervisor import sockets
+from project.supervisor.life import SIGNALS, Born, Life, begin
 from project.supervisor.lines import Lines
-from project.supervisor.plan import ENVIRONMENT, Part
+from project.supervisor.plan import Part
 from project.supervisor.sockets import Bound
 
 # A part that lived this long had no trouble starting.
@@ -29,12 +28,17 @@ def pause(failures: int) -> float:
 class Child:
     """A part and the process that is it now, if any."""
 
-    def __init__(self, part: Part, bound: Bound = ()) -> None:
+    def __init__(
+        self, part: Part, bound: Bound = (), *, is_fresh: bool = False
+    ) -> None:
         self.part = part
         self.bound = bound
+        # From the code that is there now, not from what the supervisor loaded.
+        self.is_fresh = is_fresh
         # A listener has said that it answers.
         self.is_ready = False
-        self.process: subprocess.Popen[bytes] | None = None
+        # The process and the descriptor of its output; 0 and -1 when there is none.
+        self.pid, self.output = 0, -1
         self.lines = Lines()
         self.failures = 0
         self.start_at = 0.0
@@ -42,34 +46,30 @@ class Child:
 
     @property
     def is_running(self) -> bool:
-        return self.process is not None
+        return self.pid != 0
 
     def start(self) -> int:
         """Start the process; return the descriptor of its output."""
-        tether = (sys.executable, "-m", "project.supervisor.tether")
-        ties = (str(os.getpid()), sockets.as_words(self.bound))
-        # A session of its own: Ctrl-C in our terminal is ours to hand on.
-        self.process = subprocess.Popen(  # noqa: S603 - our own plan, no shell
-            (*tether, *ties, *self.part.argv),
-            pass_fds=[sock.fileno() for _, sock in self.bound],
-            env=os.environ | ENVIRONMENT,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
+        ours, theirs = os.pipe()
+        os.set_blocking(ours, False)
+        life = Life(
+            self.part.name,
+            self.part.argv,
+            sockets.as_words(self.bound),
+            is_fresh=self.is_fresh,
+            parent=os.getpid(),
+            output=theirs,
         )
+        self.pid, self.output = _fork(life), ours
+        os.close(theirs)
         self.is_ready = False
         self._started_at = time.monotonic()
-        assert self.process.stdout is not None
-        os.set_blocking(self.process.stdout.fileno(), False)
-        return self.process.stdout.fileno()
+        return ours
 
     def read(self) -> list[str] | None:
         """Return whole lines of output; None when there is no more to come."""
-        assert self.process is not None
-        assert self.process.stdout is not None
         try:
-            data = os.read(self.process.stdout.fileno(), 65536)
+            data = os.read(self.output, 65536)
         except BlockingIOError:
             return []
         said = self.lines.feed(data) if data else None
@@ -78,17 +78,18 @@ class Child:
 
     def reap(self) -> int | None:
         """Return the exit code if it ended, and make sure all of it is gone."""
-        if self.process is None or (code := self.process.poll()) is None:
+        if not self.pid:
+            return None
+        ended, status = os.waitpid(self.pid, os.WNOHANG)
+        if not ended:
             return None
         self._signal_group(signal.SIGKILL)
-        return code
+        return os.waitstatus_to_exitcode(status)
 
     def forget(self) -> None:
         """Close what is left of an ended process and plan the next start."""
-        assert self.process is not None
-        assert self.process.stdout is not None
-        self.process.stdout.close()
-        self.process = None
+        os.close(self.output)
+        self.pid, self.output = 0, -1
         self.lines = Lines()
         lived = time.monotonic() - self._started_at
         self.failures = 1 if lived > _STEADY else self.failures + 1
@@ -96,14 +97,29 @@ class Child:
 
     def stop(self) -> None:
         """Ask it to end; a worker ends the task in hand first."""
-        if self.process is not None:
-            self.process.terminate()
+        if self.pid:
+            os.kill(self.pid, signal.SIGTERM)
 
     def kill(self) -> None:
         """End it and its own children now."""
         self._signal_group(signal.SIGKILL)
 
     def _signal_group(self, number: signal.Signals) -> None:
-        if self.process is not None:
+        if self.pid:
             with contextlib.suppress(ProcessLookupError):
-                os.killpg(self.process.pid, number)
+                os.killpg(self.pid, number)
+
+
+def _fork(life: Life) -> int:
+    """Return the child's process; in the child, raise Born."""
+    # A signal between the fork and the child's own handlers waits for these.
+    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    try:
+        pid = os.fork()
+        if not pid:
+            begin(life)
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+    if not pid:
+        raise Born(life)
+    return pid

@@ -38,18 +38,6 @@ def _web(bind: str, processes: str) -> Part:
     return Part("web", argv, grace=10)
 
 
-# In a container one is root; Celery fears pickle there, and we take JSON only.
-_NO_FEAR = "ignore:You're running the worker with superuser privileges"
-_CELERY = ("-W", _NO_FEAR, "-m", "celery")
-
-
-def _worker(processes: str) -> Part:
-    quiet = ("--without-gossip", "--without-mingle", "--without-heartbeat")
-    argv = (*_CELERY, "-A", "project", "--quiet", "worker", "--loglevel", "INFO")
-    # A warm stop ends the task in hand; one batch takes no longer than this.
-    return Part("worker", _python(*argv, *quiet, "--concurrency", processes), grace=60)
-
-
 def parts(env: Mapping[str, str]) -> list[Part]:
     """Return the parts in the order in which they start.
 
@@ -69,14 +57,15 @@ def parts(env: Mapping[str, str]) -> list[Part]:
         # A message on its way has 10 s, and its commit what the database needs.
         planned.append(Part(name, argv, grace=30, is_listener=True))
     planned += [
-        _worker(env["WORKERS"]),
+        # A warm stop ends the task in hand; one batch takes no longer than this.
+        Part("worker", _python("-m", "project.worker"), grace=60),
         Part("clock", _python("-m", "project.clock"), grace=5),
     ]
     return planned
 
 
-# For every part. The checks are done, and they load every page; a thread needs
-# no heap of its own.
+# For the supervisor and every part. The checks are done, and they load every page;
+# a thread needs no heap of its own.
 ENVIRONMENT = {
     "CELERY_SKIP_CHECKS": "1",
     "MALLOC_ARENA_MAX": "1",

@@ -22,6 +22,7 @@ _BINDS = {
     sockets.LMTP: "LMTP_BIND",
     sockets.LOOKUP: "LOOKUP_BIND",
 }
+FIRST = sockets.FIRST_INHERITED
 # For whoever may enter the folder: a server in front runs as another user.
 _SHARED = (sockets.LMTP, sockets.LOOKUP)
 
@@ -66,19 +67,23 @@ def as_words(bound: Bound) -> str:
     return ",".join(f"{name}={sock.fileno()}" for name, sock in bound)
 
 
-def take_over(words: str) -> None:
-    """In the child: put the descriptors where sd_listen_fds(3) looks for them."""
+def take_over(words: str) -> int:
+    """In the child: put the descriptors where sd_listen_fds(3) looks for them.
+
+    Return how many there are, from FIRST on.
+    """
     pairs = [word.split("=") for word in words.split(",") if word]
     if not pairs:
-        return
-    end = sockets.FIRST_INHERITED + len(pairs)
+        return 0
+    end = FIRST + len(pairs)
     old = [int(number) for _, number in pairs]
     # Out of the way first: one's old place may be another's new one.
     aside = [fcntl.fcntl(number, fcntl.F_DUPFD, end) for number in old]
     for number in old:
         os.close(number)
-    for at, number in enumerate(aside, sockets.FIRST_INHERITED):
+    for at, number in enumerate(aside, FIRST):
         os.dup2(number, at)
         os.close(number)
     names = [name for name, _ in pairs]
     os.environ.update(sockets.listen_environment(os.getpid(), names))
+    return len(names)

@@ -44,7 +44,7 @@ class Turnover:
             self._settle(self._new, parts, say)
         elif self._names:
             part = parts[self._names.pop(0)]
-            self._new = Child(part.part, part.bound)
+            self._new = Child(part.part, part.bound, is_fresh=True)
             self._start(self._new)
 
     def _settle(

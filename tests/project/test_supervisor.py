@@ -1,6 +1,7 @@
 """What the supervisor decides, without any process."""
 
 import io
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -170,17 +171,22 @@ def test_our_smtpd_hides_the_standard_librarys(command: tuple[str, ...]) -> None
         assert "smtpd.__main__" in said
 
 
-def test_the_supervisor_loads_no_django() -> None:
+def test_what_is_loaded_for_all_starts_and_opens_nothing(tmp_path: Path) -> None:
+    """A thread or a connection would not survive the fork, or be used by two."""
     program = (
-        "import sys, project.supervisor.__main__;"
-        "print([m for m in ('django', 'celery', 'redis') if m in sys.modules])"
+        "import os, sys, threading; before = set(os.listdir('/proc/self/fd'));"
+        "from project.supervisor.loading import load; load();"
+        "from django.db import connection;"
+        "print(threading.active_count(), connection.connection,"
+        " set(os.listdir('/proc/self/fd')) - before)"
     )
     done = subprocess.run(
         (sys.executable, "-c", program),
         cwd=ROOT,
+        env=os.environ | {"FOLKMOOT_DATA": str(tmp_path)},
         capture_output=True,
         text=True,
         timeout=60,
         check=True,
     )
-    assert done.stdout.strip() == "[]"
+    assert done.stdout.strip() == "1 None set()"

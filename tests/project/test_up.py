@@ -54,8 +54,7 @@ def test_life_of_a_site(data: Path, env: dict[str, str]) -> None:
     with running(data, env) as up:
         wait_until(lambda: "ready." in up.said(), 60, "the worker is ready")
         # The readme's promise, with room for nothing.
-        assert sum(map(memory, [up.process.pid, *up.children()])) < 400 * 1024
-        assert memory(up.process.pid) < 16 * 1024
+        assert sum(map(memory, [up.process.pid, *up.children()])) < 270 * 1024
         people = subscriptions(data)
         assert people > 25
 

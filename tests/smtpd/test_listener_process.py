@@ -42,7 +42,7 @@ class Process:
         env.pop("DJANGO_SETTINGS_MODULE", None)
         with self.log.open("wb") as log:
             self.popen = subprocess.Popen(
-                (*_tether(bound), sys.executable, "manage.py", "smtpd"),
+                (*_handing(bound), sys.executable, "manage.py", "smtpd"),
                 cwd=ROOT,
                 env=env,
                 pass_fds=[sock.fileno() for _, sock in bound],
@@ -72,10 +72,13 @@ class Process:
         self.popen.wait(20)
 
 
-def _tether(bound: sockets.Bound) -> tuple[str, ...]:
+def _handing(bound: sockets.Bound) -> tuple[str, ...]:
     """As the supervisor starts it; or systemd, with what is bound already."""
-    words = sockets.as_words(bound)
-    return (sys.executable, "-m", "project.supervisor.tether", str(os.getpid()), words)
+    program = (
+        "import os, sys; from project.supervisor import sockets;"
+        "sockets.take_over(sys.argv[1]); os.execv(sys.argv[2], sys.argv[2:])"
+    )
+    return (sys.executable, "-c", program, sockets.as_words(bound))
 
 
 @pytest.fixture

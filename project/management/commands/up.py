@@ -17,6 +17,7 @@ from django.db import connections
 from project.checks import at_start, is_local
 from project.models import User
 from project.signin import make_url
+from project.supervisor.plan import ENVIRONMENT
 
 # What the supervisor reads; the names are those of the settings.
 _FACTS = (
@@ -56,9 +57,8 @@ class Command(BaseCommand):
         if seed and not User.objects.exists():
             self.stdout.write("Filling the site with a demonstration")
             call_command("seed")
-        environment = os.environ | {
-            name: str(getattr(settings, name)) for name in _FACTS
-        }
+        facts = {name: str(getattr(settings, name)) for name in _FACTS}
+        environment = os.environ | ENVIRONMENT | facts
         environment["FOLKMOOT_SIGNIN_URL"] = _signin_url()
         connections.close_all()
         os.set_inheritable(lock, True)

@@ -1,0 +1,34 @@
+"""The worker: `python -m project.worker`, deliveries and all that is done later.
+
+What `celery -A project worker` runs, without the command line around it, which
+takes 10 MiB; WORKERS says how many processes there are.
+"""
+
+from __future__ import annotations
+
+import sys
+import warnings
+
+from django.conf import settings
+
+from project.celery import app
+
+
+def main() -> int:
+    """Work until SIGTERM; the task in hand is ended first."""
+    # In a container one is root; Celery fears pickle there, and we take JSON only.
+    warnings.filterwarnings("ignore", "You're running the worker with superuser")
+    worker = app.Worker(
+        concurrency=settings.WORKERS,
+        loglevel="INFO",
+        quiet=True,
+        without_gossip=True,
+        without_mingle=True,
+        without_heartbeat=True,
+    )
+    worker.start()
+    return int(worker.exitcode or 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
