@@ -204,18 +204,24 @@ def start_stack(
     parts: tuple[str, ...] = ALL,
     seed: bool = True,
     env: dict[str, str] | None = None,
+    data: Path | None = None,
 ) -> Iterator[Stack]:
     """Start a site, wait until it works, and leave nothing behind.
 
     With seed it has the demonstration: talk@, news@ and hello@lists.localhost.
+    A DATABASE_URL or BROKER_URL in env is the caller's, migrated already, and so
+    is a folder for the data.
     """
+    env = env or {}
     with contextlib.ExitStack() as cleanup:
         # A short path: a unix socket's name has 107 bytes.
-        data = Path(tempfile.mkdtemp(prefix="moot-"))
-        cleanup.callback(shutil.rmtree, data, ignore_errors=True)
-        database = cleanup.enter_context(_database(data, seed=seed))
-        broker = cleanup.enter_context(_broker(data))
-        stack = Stack(data, _environment(data, database, broker, relay) | (env or {}))
+        if data is None:
+            data = Path(tempfile.mkdtemp(prefix="moot-"))
+            cleanup.callback(shutil.rmtree, data, ignore_errors=True)
+        database, broker = env.get("DATABASE_URL", ""), env.get("BROKER_URL", "")
+        database = database or cleanup.enter_context(_database(data, seed=seed))
+        broker = broker or cleanup.enter_context(_broker(data))
+        stack = Stack(data, _environment(data, database, broker, relay) | env)
         cleanup.callback(stack.close)
         (data / "static").symlink_to(_static())
         stack.start(*parts)
