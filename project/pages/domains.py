@@ -11,15 +11,17 @@ from django.core.paginator import Paginator
 from django.db.models import Count, Q
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
 from project import hosting
 from project.models import User
-from project.pages.forms import AdminForm, CorrectionForm, DomainForm, KeyForm
+from project.pages.forms import AdminForm, CorrectionForm, DomainForm
 from smtpd.access import domain_for_admin, domains_of, operators_only, runs_site
 from smtpd.domains import actions
 from smtpd.domains.actions import Refused
-from smtpd.domains.dns import public_key, records
+from smtpd.domains.age import age, is_old
+from smtpd.domains.dns import records
 from smtpd.models import Address, Domain
 
 PER_PAGE = 50
@@ -110,25 +112,6 @@ def dismiss(request: HttpRequest, name: str, pk: int) -> HttpResponse:
 
 @require_POST
 @login_required
-def renew_key(request: HttpRequest, name: str) -> HttpResponse:
-    """Sign with a new key, under a selector of its own."""
-    domain = domain_for_admin(request.user, name)
-    form = KeyForm(request.POST)
-    if form.is_valid():
-        data = form.cleaned_data
-        try:
-            actions.renew_key(domain, data["selector"], data["dkim"])
-        except Refused as refusal:
-            form.add_error("selector", refusal)
-        else:
-            messages.success(request, "New key made. Publish its DKIM record now.")
-            return redirect("smtpd:domain", name=domain.name)
-    context = _context(request, domain) | {"key_form": form}
-    return render(request, "project/domains/show.html", context)
-
-
-@require_POST
-@login_required
 def correct(request: HttpRequest, name: str) -> HttpResponse:
     """Choose what senders to its moved addresses hear (RFC 5321 3.4)."""
     domain = domain_for_admin(request.user, name)
@@ -150,7 +133,9 @@ def _context(request: HttpRequest, domain: Domain) -> dict[str, Any]:
     rows = domain.addresses.select_related("domain", "mailing_list", "alias")
     if query:
         rows = rows.filter(local_part__icontains=query.partition("@")[0])
-    found = records(domain, settings.SMTP_HOSTNAME)
+    others = domain.signing_keys.in_dns()
+    found = records(domain, settings.SMTP_HOSTNAME, others)
+    now = timezone.now()
     return {
         "domain": domain,
         "page": Paginator(rows, PER_PAGE).get_page(request.GET.get("page")),
@@ -158,9 +143,13 @@ def _context(request: HttpRequest, domain: Domain) -> dict[str, Any]:
         "admins": domain.admins.order_by("email"),
         "records": found,
         "zone": "\n".join(map(str, found)),
-        "public_key": public_key(domain.dkim_key) if domain.dkim_key else "",
+        "key_age": age(domain.dkim_made_at, now),
+        "key_is_old": is_old(domain.dkim_made_at, now),
+        "next_key": domain.signing_keys.filter(state="next").first(),
+        "removable_keys": [
+            key.selector for key in domain.signing_keys.remembered() if key.is_removable
+        ],
         "admin_form": AdminForm(),
-        "key_form": KeyForm(),
         "correction_form": CorrectionForm(domain=domain),
         "moved": Address(domain=domain).decision,
     }

@@ -52,16 +52,25 @@ class AdminForm(forms.Form):
 
 
 class KeyForm(forms.Form):
+    dkim = forms.ChoiceField(
+        label="Kind",
+        choices=(("rsa", "RSA"), ("ed25519", "Ed25519")),
+        initial="rsa",
+        widget=Choices(
+            {
+                "rsa": "Every mail server can check it. Choose this if in doubt.",
+                "ed25519": "Shorter and faster; some large providers ignore it.",
+            }
+        ),
+    )
     selector = forms.RegexField(
         r"^[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?$",
-        label="Name of the new key",
+        label="Selector",
+        required=False,
         max_length=63,
-        help_text="Its selector in DNS, different from the one in use.",
+        help_text="Its name in DNS. Leave it empty for one with the month in it.",
         error_messages={"invalid": "Use letters, digits and dashes."},
         widget=forms.TextInput(attrs={**_PLAIN, "class": "mono"}),
-    )
-    dkim = forms.ChoiceField(
-        label="Kind", choices=(("rsa", "RSA"), ("ed25519", "Ed25519"))
     )
 
 

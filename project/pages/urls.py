@@ -2,7 +2,7 @@
 
 from django.urls import include, path
 
-from project.pages import domains, explain, traces
+from project.pages import domains, explain, keys, traces
 
 app_name = "smtpd"
 urlpatterns = [
@@ -13,7 +13,20 @@ urlpatterns = [
     path("domains/<str:name>/admins/", domains.appoint, name="domain-appoint"),
     path("domains/<str:name>/admins/<int:pk>/", domains.dismiss, name="domain-dismiss"),
     path("domains/<str:name>/correction/", domains.correct, name="domain-correction"),
-    path("domains/<str:name>/key/", domains.renew_key, name="domain-key"),
+    path("domains/<str:name>/keys/", keys.show, name="domain-keys"),
+    path("domains/<str:name>/keys/make/", keys.make, name="domain-key-make"),
+    path("domains/<str:name>/keys/switch/", keys.switch, name="domain-key-switch"),
+    path("domains/<str:name>/keys/drop/", keys.drop, name="domain-key-drop"),
+    path(
+        "domains/<str:name>/keys/<str:selector>/revoke/",
+        keys.revoke,
+        name="domain-key-revoke",
+    ),
+    path(
+        "domains/<str:name>/keys/<str:selector>/forget/",
+        keys.forget,
+        name="domain-key-forget",
+    ),
     path("messages/", traces.index, name="messages"),
     path("messages/<slug:key>/", traces.show, name="trace"),
     path("explain/", explain.show, name="explain"),

@@ -12,9 +12,12 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
+from django.utils import timezone
 
 from smtpd import paths
-from smtpd.models import Domain
+from smtpd.domains.dns import public_key
+from smtpd.domains.published import look
+from smtpd.models import Domain, SigningKey
 from smtpd.paths import BadPath
 
 log = logging.getLogger(__name__)
@@ -22,6 +25,10 @@ log = logging.getLogger(__name__)
 # RFC 8301 3.2: verifiers need not take shorter ones; longer do not fit everywhere.
 RSA_BITS = 2048
 KEY_KINDS = ("rsa", "ed25519", "")
+# A label of DNS, as it is kept.
+MAX_SELECTOR = 63
+
+State = SigningKey.State
 
 
 class Refused(ValidationError):
@@ -58,17 +65,131 @@ def open_domain(domain: Domain) -> None:
     _set_active(domain, active=True)
 
 
-def renew_key(domain: Domain, selector: str, dkim: str = "rsa") -> None:
-    """Sign with a new key from now on, published under a selector of its own.
+def make_next_key(domain: Domain, dkim: str = "rsa", selector: str = "") -> SigningKey:
+    """Make the key that is to sign next; the one in use signs on.
 
-    Copies already queued are signed with it too: publish the record first.
+    Nothing uses it before switch_key. A selector is never used twice.
     """
-    if selector == domain.dkim_selector:
-        raise Refused(f"{selector} is the selector of the key in use.")
-    domain.dkim_selector = check_name(selector)
-    domain.dkim_key = make_key(dkim)
-    domain.save(update_fields=["dkim_selector", "dkim_key"])
-    log.info("domain=%s selector=%s dkim=%s", domain, selector, dkim or "none")
+    selector = _check_selector(domain, selector or _free_selector(domain))
+    pem = make_key(dkim)
+    try:
+        with transaction.atomic():
+            key = domain.signing_keys.create(
+                selector=selector, pem=pem, public=public_key(pem)
+            )
+    except IntegrityError:
+        raise Refused("There is a next key already: switch to it or drop it.") from None
+    log.info("domain=%s selector=%s dkim=%s made", domain, selector, dkim)
+    return key
+
+
+def switch_key(domain: Domain, *, force: bool = False) -> SigningKey | None:
+    """Sign with the next key, once its record is in DNS; return the former one.
+
+    Refused while DNS does not have it, unless forced. What waits is signed with
+    the new key too; workers follow within ten minutes. The old private key is
+    forgotten, its record has to stay for a while.
+    """
+    key = domain.signing_keys.filter(state=State.NEXT).first()
+    if key is None:
+        raise Refused("There is no next key.")
+    finding = look(str(key), key.record)
+    if not (finding.is_right or force):
+        raise Refused(f"Still signed with the old key. {finding.text}")
+    with transaction.atomic():
+        domain = Domain.objects.select_for_update().get(pk=domain.pk)
+        # Nothing to delete: somebody else was faster.
+        if not domain.signing_keys.filter(pk=key.pk, state=State.NEXT).delete()[0]:
+            raise Refused("There is no next key any more.")
+        former = _stop(domain)
+        domain.dkim_selector, domain.dkim_key = key.selector, key.pem
+        domain.dkim_made_at = key.made_at
+        domain.save(update_fields=["dkim_selector", "dkim_key", "dkim_made_at"])
+    log.info("domain=%s selector=%s signs dns=%s", domain, key.selector, finding.state)
+    return former
+
+
+def _stop(domain: Domain) -> SigningKey | None:
+    """Keep what others need of the key in use, which is not its private half."""
+    if not domain.dkim_key:
+        return None
+    return domain.signing_keys.create(
+        selector=domain.dkim_selector,
+        public=public_key(domain.dkim_key),
+        state=State.FORMER,
+        made_at=domain.dkim_made_at,
+        stopped_at=timezone.now(),
+    )
+
+
+def drop_next_key(domain: Domain) -> bool:
+    """Forget the next key; False when there was none. Its selector stays taken."""
+    changed = domain.signing_keys.filter(state=State.NEXT).update(
+        state=State.GONE, pem=""
+    )
+    log.info("domain=%s next key dropped=%s", domain, bool(changed))
+    return bool(changed)
+
+
+def revoke_key(domain: Domain, selector: str) -> SigningKey:
+    """Ask for a record that makes a former key's signatures worthless.
+
+    For a key in wrong hands. The one in use cannot be revoked before another
+    one signs.
+    """
+    if selector == domain.dkim_selector and domain.dkim_key:
+        raise Refused("This key is in use. Make a new one, switch to it, revoke then.")
+    key = _former_key(domain, selector)
+    domain.signing_keys.filter(pk=key.pk).update(state=State.REVOKED)
+    log.warning("domain=%s selector=%s revoked", domain, selector)
+    key.state = State.REVOKED
+    return key
+
+
+def forget_key(domain: Domain, selector: str) -> None:
+    """Note that a former key's record is deleted from DNS.
+
+    Refused while mail it signed may be on the way. A revoked one may go at any
+    time, for no record and an empty one say the same (RFC 6376 6.1.2).
+    """
+    key = _former_key(domain, selector)
+    if key.state == State.FORMER and not key.is_removable:
+        raise Refused(
+            f"Mail signed with {selector} may be on the way until"
+            f" {key.removable_at:%d %B %Y}; its record has to stay until then."
+        )
+    domain.signing_keys.filter(pk=key.pk).update(state=State.GONE)
+    log.info("domain=%s selector=%s forgotten", domain, selector)
+
+
+def _former_key(domain: Domain, selector: str) -> SigningKey:
+    states = (State.FORMER, State.REVOKED)
+    key = domain.signing_keys.filter(selector=selector, state__in=states).first()
+    if key is None:
+        raise Refused(f"{selector} is no former key of {domain}.")
+    return key
+
+
+def _check_selector(domain: Domain, selector: str) -> str:
+    """RFC 6376 3.1: a label or several; never one that named another key."""
+    selector = check_name(selector)
+    if len(selector) > MAX_SELECTOR:
+        raise Refused(f"A selector has at most {MAX_SELECTOR} characters.")
+    taken = domain.signing_keys.filter(selector=selector)
+    if selector == domain.dkim_selector or taken.exists():
+        raise Refused(f"{selector} was the selector of another key: choose a new one.")
+    return selector
+
+
+def _free_selector(domain: Domain) -> str:
+    """One that says when the key was made: folkmoot-2026-11."""
+    stem = f"folkmoot-{timezone.now():%Y-%m}"
+    taken = {
+        domain.dkim_selector,
+        *domain.signing_keys.values_list("selector", flat=True),
+    }
+    names = (stem, *(f"{stem}-{number}" for number in range(2, len(taken) + 3)))
+    return next(name for name in names if name not in taken)
 
 
 def set_correction(domain: Domain, correction: str) -> None:

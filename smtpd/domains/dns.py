@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Iterable
 from typing import NamedTuple, Protocol
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -40,7 +41,20 @@ class Record(NamedTuple):
         return f"{self.owner} IN {self.kind} {data}"
 
 
-def records(domain: SigningDomain, hostname: str) -> list[Record]:
+class OtherKey(Protocol):
+    """A key beside the one in use, whose record belongs in DNS as well."""
+
+    selector: str
+
+    @property
+    def record(self) -> str: ...
+
+    def get_state_display(self) -> str: ...
+
+
+def records(
+    domain: SigningDomain, hostname: str, others: Iterable[OtherKey] = ()
+) -> list[Record]:
     """The records that bring the domain's mail here and vouch for ours.
 
     str() of each is its line in a zone file. Without a DKIM key there is no
@@ -55,6 +69,10 @@ def records(domain: SigningDomain, hostname: str) -> list[Record]:
     if domain.dkim_key:
         owner = f"{domain.dkim_selector}._domainkey.{name}"
         found.append(Record(owner, "TXT", public_key(domain.dkim_key), "DKIM"))
+    for key in others:
+        owner = f"{key.selector}._domainkey.{name}"
+        purpose = f"DKIM, {key.get_state_display().lower()} key"
+        found.append(Record(owner, "TXT", key.record, purpose))
     # RFC 9989: p=none only watches; raise it when the reports are clean.
     policy = f"v=DMARC1; p=none; rua=mailto:postmaster@{domain.name}"
     found.append(Record(f"_dmarc.{name}", "TXT", policy, "DMARC"))
@@ -71,6 +89,12 @@ def public_key(pem: str) -> str:
         octets = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
         kind = "rsa"
     return f"v=DKIM1; k={kind}; p={base64.b64encode(octets).decode('ascii')}"
+
+
+def tags(text: str) -> dict[str, str]:
+    """The tags of a key record; white space in a value means nothing here."""
+    pairs = (piece.partition("=") for piece in text.split(";") if piece.strip())
+    return {name.strip(): "".join(value.split()) for name, _, value in pairs}
 
 
 def _strings(text: str) -> str:

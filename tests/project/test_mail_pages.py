@@ -174,7 +174,7 @@ def test_the_records_to_publish_are_shown(site: Client, domain: Domain) -> None:
         assert words in page
 
 
-@pytest.mark.parametrize("path", ["", "switch/", "admins/", "admins/1/", "key/"])
+@pytest.mark.parametrize("path", ["", "switch/", "admins/", "admins/1/"])
 def test_a_domain_is_its_admins_business(domain: Domain, path: str) -> None:
     other = signed_in(NICK, runs=make_domain("other.test"))
     full = f"/domains/lists.test/{path}"
@@ -212,17 +212,6 @@ def test_nobody_locks_themselves_out(domain: Domain) -> None:
     page = olga.post(f"/domains/lists.test/admins/{me.pk}/", follow=True)
     assert "Ask another admin" in page.content.decode()
     assert domain.admins.filter(pk=me.pk).exists()
-
-
-def test_a_new_key_needs_a_new_selector(domain: Domain) -> None:
-    olga = signed_in(OLGA, runs=domain)
-    path = "/domains/lists.test/key/"
-    same = olga.post(path, {"selector": domain.dkim_selector, "dkim": "ed25519"})
-    assert "selector of the key in use" in same.content.decode()
-    olga.post(path, {"selector": "next", "dkim": "ed25519"})
-    domain.refresh_from_db()
-    assert domain.dkim_selector == "next"
-    assert domain.dkim_key
 
 
 def test_a_list_becomes_an_alias_only_when_losses_are_agreed_to(

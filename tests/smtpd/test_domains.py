@@ -73,17 +73,6 @@ def test_a_closed_domain_opens_again() -> None:
     assert Domain.objects.get().is_active
 
 
-def test_a_new_key_needs_a_new_selector() -> None:
-    domain = actions.add_domain("a.test")
-    before = domain.dkim_key
-    with pytest.raises(Refused):
-        actions.renew_key(domain, "folkmoot")
-    actions.renew_key(domain, "next", "ed25519")
-    domain.refresh_from_db()
-    assert domain.dkim_selector == "next"
-    assert domain.dkim_key != before
-
-
 def public_octets(line: str) -> bytes:
     """The key in a zone-file line, its strings joined as a resolver does."""
     text = "".join(re.findall(r'"([^"]*)"', line))

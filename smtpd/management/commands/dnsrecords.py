@@ -27,5 +27,6 @@ class Command(BaseCommand):
         domain = Domain.objects.filter(name=name).first()
         if domain is None:
             raise CommandError(f"{name} is not a domain of this site")
-        for record in records(domain, settings.SMTP_HOSTNAME):
+        others = domain.signing_keys.in_dns()
+        for record in records(domain, settings.SMTP_HOSTNAME, others):
             self.stdout.write(str(record))
