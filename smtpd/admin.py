@@ -28,6 +28,7 @@ from smtpd.models import (
     Message,
     Outgoing,
     Report,
+    SigningKey,
 )
 from smtpd.models.delivery import DeliveryQuerySet
 from smtpd.queue import actions as queue
@@ -123,6 +124,17 @@ class DomainAdmin(ModelAdmin):  # type: ignore[misc] # unfold has no types
     @admin.display(description="addresses", ordering="address_count")
     def address_count(self, domain: Any) -> int:
         return int(domain.address_count)
+
+
+@admin.register(SigningKey)
+class SigningKeyAdmin(ReadOnlyAdmin):
+    """Changed on the domain's page Keys, where DNS is asked first."""
+
+    list_display = ("selector", "domain", "state", "made_at", "stopped_at")
+    list_filter = ("state", "made_at")
+    list_select_related = ("domain",)
+    search_fields = ("selector", "domain__name")
+    exclude = ("pem",)
 
 
 @admin.register(Address)

@@ -31,6 +31,7 @@ from smtpd.models import (
     Message,
     Outgoing,
     Report,
+    SigningKey,
 )
 from smtpd.submission.actions import make_password
 from tests.aliases.makers import (
@@ -68,6 +69,7 @@ LEDGER = {
     Post,
     Report,
     Request,
+    SigningKey,
 }
 SECRET = b"X-Secret: in the raw bytes"
 
@@ -89,6 +91,9 @@ def full_site(root: Client) -> Client:
     )
     assert send("talk@lists.test", "team@lists.test", raw=raw).is_positive
     Destination.objects.create(name="relay")
+    Domain.objects.get().signing_keys.create(
+        selector="next", pem=f"PRIVATE KEY {SECRET.decode()}", public="v=DKIM1; p="
+    )
     Report.objects.create(
         message=Message.objects.all()[0], address=NICK, action="failed"
     )
