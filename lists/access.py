@@ -12,7 +12,8 @@ from typing import Any, Protocol
 from django.db.models import Q, QuerySet
 from django.http import Http404
 
-from lists.models import MailingList, Subscription
+from lists.models import MailingList, Subscription, Wave
+from lists.models.wave import WaveQuerySet
 from smtpd.models import Address, Domain
 
 
@@ -82,6 +83,19 @@ def lists_with_role(user: Person, role: Role) -> QuerySet[MailingList]:
     return lists.filter(
         Q(pk__in=mine) | Q(address__domain__in=Domain.objects.filter(admins=user.pk))
     )
+
+
+def waves_of(user: Person) -> WaveQuerySet:
+    """The waves somebody decides about: of posts to their lists, or all of them.
+
+    One of a domain touches many lists: whoever runs the site decides.
+    """
+    waves = Wave.objects.select_related(
+        "post__message", "post__mailing_list__address__domain", "decided_by"
+    ).defer("post__message__raw", "post__message__trace")
+    if user.is_authenticated and user.is_superuser:
+        return waves
+    return waves.filter(post__mailing_list__in=lists_with_role(user, Role.OWNER))
 
 
 def owner_addresses_of(mailbox: str) -> list[str]:

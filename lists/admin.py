@@ -21,6 +21,7 @@ from lists.models import (
     Request,
     Subscriber,
     Subscription,
+    Wave,
 )
 from lists.subscriptions import actions as subscriptions
 from smtpd.admin import ReadOnlyAdmin
@@ -236,8 +237,8 @@ class PostAdmin(ReadOnlyAdmin):
 
 @admin.register(Bounce)
 class BounceAdmin(ReadOnlyAdmin):
-    list_display = ("subscription", "kind", "code", "text", "at")
-    list_filter = ("kind", "at", "subscription__mailing_list")
+    list_display = ("subscription", "kind", "failure", "standing", "code", "text", "at")
+    list_filter = ("kind", "standing", "failure", "at", "subscription__mailing_list")
     list_select_related = ("subscription__subscriber", "subscription__mailing_list")
     search_fields = ("subscription__subscriber__folded", "code", "text")
 
@@ -257,3 +258,11 @@ class MemberImportAdmin(ReadOnlyAdmin):
     list_select_related = ("mailing_list", "by")
     search_fields = ("mailing_list__name",)
     exclude = ("text",)
+
+
+@admin.register(Wave)
+class WaveAdmin(ReadOnlyAdmin):
+    list_display = ("__str__", "failed", "total", "opened_at", "decision", "decided_by")
+    list_filter = ("decision", "opened_at")
+    list_select_related = ("post", "decided_by")
+    search_fields = ("domain",)

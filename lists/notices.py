@@ -13,12 +13,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 
 from django.conf import settings
+from django.contrib.auth import get_user_model
 from django.core.mail import EmailMessage
 from django.db.models import Q
 from django.template.loader import render_to_string
 from django.utils import timezone
 
-from lists.models import MailingList, MemberImport, Post, Request, Subscription
+from lists.models import MailingList, MemberImport, Post, Request, Subscription, Wave
 from smtpd import fields, tokens
 from smtpd.correction import new_address
 from smtpd.tokens import Purpose
@@ -175,6 +176,21 @@ def owner_suspended_report(
     _send_staff("owner_suspended_report", mlist, _owners(mlist), context)
 
 
+def wave(found: Wave) -> None:
+    """Tell a list's owners, or who runs the site, that many failed at once."""
+    context = {"wave": found, "url": f"{settings.BASE_URL}/waves/{found.pk}/"}
+    if found.post is not None:
+        mlist = found.post.mailing_list
+        context["subject"] = _line(found.post.subject)
+        _send_staff("wave", mlist, _owners(mlist), context)
+        return
+    subject = render_to_string("lists/mail/wave.subject.txt", context).strip()
+    body = render_to_string("lists/mail/wave.txt", context)
+    for address in _site_admins():
+        headers = {"Auto-Submitted": GENERATED}
+        EmailMessage(subject, body, None, [address], headers=headers).send()
+
+
 def owner_left(subscription: Subscription) -> None:
     """Tell a domain's admins that a list of theirs has no owner any more."""
     mlist = subscription.mailing_list
@@ -203,6 +219,11 @@ def _owners(mlist: MailingList) -> list[str]:
 def _staff(mlist: MailingList) -> list[str]:
     staff = mlist.subscriptions.staff()
     return _addresses(mlist, staff.values_list("subscriber__address", flat=True))
+
+
+def _site_admins() -> list[str]:
+    people = get_user_model().objects.filter(is_superuser=True, is_active=True)
+    return list(people.exclude(email="").values_list("email", flat=True))
 
 
 def _addresses(mlist: MailingList, found: Iterable[str]) -> list[str]:

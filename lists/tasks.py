@@ -8,13 +8,14 @@ from __future__ import annotations
 from celery import shared_task
 
 from lists.bounces.actions import record_failures
+from lists.bounces.tasks import count_bounces
 from lists.delivery import actions as delivery
 from lists.delivery.tasks import fan_out
 from lists.subscriptions import imports
 from lists.subscriptions.tasks import forget_questions, run_import
 from smtpd.queue.nudge import nudge
 
-__all__ = ["fan_out", "forget_questions", "run_import", "sweep"]
+__all__ = ["count_bounces", "fan_out", "forget_questions", "run_import", "sweep"]
 
 
 @shared_task

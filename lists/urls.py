@@ -18,4 +18,5 @@ urlpatterns = [
     path("", include("lists.members.urls")),
     path("", include("lists.moderation.urls")),
     path("", include("lists.posting.urls")),
+    path("", include("lists.bounces.urls")),
 ]

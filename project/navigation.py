@@ -8,7 +8,7 @@ from typing import Any
 from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest
 
-from lists.access import Role, lists_with_role
+from lists.access import Role, lists_with_role, waves_of
 from lists.models import Post
 from project.models import User
 from smtpd.models import Domain
@@ -37,6 +37,11 @@ class Navigation:
         if getattr(self.user, "is_superuser", False):
             return True
         return Domain.objects.run_by(self.user).exists()
+
+    @cached_property
+    def waves(self) -> int:
+        """Waves of bounces that wait for this person's decision."""
+        return waves_of(self.user).open().count()
 
     @cached_property
     def alarms(self) -> list[Alarm]:

@@ -92,6 +92,12 @@ MOVED_POLICY = env.str("MOVED_POLICY", "forward")
 MOVED_DISCLOSE = env.bool("MOVED_DISCLOSE", False)
 # Days after which a delivery is given up (RFC 5321 4.5.4.1).
 GIVE_UP_DAYS = env.int("GIVE_UP_DAYS", 5)
+# A bounce counts against a member only after so many minutes: others may fail
+# with it. More than so many copies of a post, or people of a domain, and more
+# than so many percent: nobody is counted until a person decides.
+BOUNCE_WAIT_MINUTES = env.int("BOUNCE_WAIT_MINUTES", 60)
+BOUNCE_WAVE_COPIES = env.int("BOUNCE_WAVE_COPIES", 10)
+BOUNCE_WAVE_PERCENT = env.int("BOUNCE_WAVE_PERCENT", 20)
 # Seconds after which the rows of a worker that died are due again.
 LEASE_SECONDS = env.int("LEASE_SECONDS", 60)
 # Networks of proxies that say whom they bring (PROXY protocol), in front of
@@ -148,6 +154,8 @@ CELERY_BROKER_URL = BROKER_URL
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = False
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+# The database's connections outlive a task; project/celery.py looks after them.
+CELERY_DB_REUSE_MAX = 1_000_000_000
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TASK_SERIALIZER = "json"
@@ -182,6 +190,12 @@ CELERY_BEAT_SCHEDULE = {
         "task": "smtpd.reports.tasks.sweep",
         "schedule": 5.0,
         "options": {"expires": 5.0},
+    },
+    # What failed an hour ago, alone or with many others.
+    "count-bounces": {
+        "task": "lists.bounces.tasks.count_bounces",
+        "schedule": 60.0,
+        "options": {"expires": 60.0},
     },
     # Unanswered sign-ups are not kept.
     "forget-questions": {

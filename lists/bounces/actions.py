@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 
 from django.db import transaction
@@ -16,8 +17,11 @@ from lists.models import Bounce, Subscription
 from smtpd.events import add_event
 from smtpd.facts import Facts
 from smtpd.models import Delivery, Message
+from smtpd.outbound.failures import WORDS, Failure, classify
+from smtpd.outbound.relay import RELAY
 
 log = logging.getLogger(__name__)
+Standing = Bounce.Standing
 
 # Results are recorded together up to this many.
 BATCH = 50
@@ -52,16 +56,15 @@ def take_report(delivery_id: int, message: Message, facts: Facts) -> None:
     )
     if report.outcome is Outcome.PENDING:
         return
-    kind = _kind(report)
+    found = _class(report)
     text = report.words or facts.subject
-    if kind != Bounce.Kind.UNKNOWN:
+    if found.kind != Bounce.Kind.UNKNOWN:
         words = " ".join(filter(None, (_said(report.code, report.enhanced), text)))
+        why = WORDS[Failure(found.failure)] if found.failure else found.kind.label
         add_event(
-            delivery.outgoing.message,
-            "bounced",
-            f"{delivery.address}: {words} ({Bounce.Kind(kind).label.lower()})",
+            delivery.outgoing.message, "bounced", f"{delivery.address}: {why}: {words}"
         )
-    _record(delivery, kind, _said(report.code, report.enhanced), text)
+    _record(delivery, found, _said(report.code, report.enhanced), text)
 
 
 def record_failures(delivery_ids: Sequence[int]) -> None:
@@ -75,17 +78,33 @@ def record_failures(delivery_ids: Sequence[int]) -> None:
             for delivery in Delivery.objects.filter(
                 pk__in=ids, state=Delivery.State.FAILED, ref__isnull=False
             ).order_by("ref"):
-                kind = score.classify(delivery.code, delivery.enhanced, delivery.text)
                 said = _said(delivery.code, delivery.enhanced)
-                _record(delivery, Bounce.Kind(kind), said, delivery.text)
+                _record(delivery, _refusal(delivery), said, delivery.text)
 
 
-def _kind(report: Report) -> Bounce.Kind:
+@dataclass(frozen=True, slots=True)
+class _Class:
+    kind: Bounce.Kind
+    failure: str = ""
+
+
+def _refusal(delivery: Delivery) -> _Class:
+    code, enhanced = delivery.code, delivery.enhanced
+    known = delivery.failure
+    failure = Failure(known) if known else classify(code, enhanced, delivery.text)
+    is_relays = delivery.destination == RELAY and code is None
+    kind = score.kind(failure, code, enhanced, is_relays=is_relays)
+    return _Class(Bounce.Kind(kind), failure)
+
+
+def _class(report: Report) -> _Class:
     if report.outcome is Outcome.COMPLAINT:
-        return Bounce.Kind.COMPLAINT
+        return _Class(Bounce.Kind.COMPLAINT)
     if report.outcome is Outcome.NONE:
-        return Bounce.Kind.UNKNOWN
-    return Bounce.Kind(score.classify(report.code, report.enhanced, report.text))
+        return _Class(Bounce.Kind.UNKNOWN)
+    failure = classify(report.code, report.enhanced, report.text)
+    kind = score.kind(failure, report.code, report.enhanced)
+    return _Class(Bounce.Kind(kind), failure)
 
 
 def _said(code: int | None, enhanced: str) -> str:
@@ -93,8 +112,8 @@ def _said(code: int | None, enhanced: str) -> str:
     return " ".join(filter(None, (str(code or ""), enhanced)))
 
 
-def _record(delivery: Delivery, kind: Bounce.Kind, said: str, text: str) -> None:
-    """Note a bounce unless this delivery has one; then count it."""
+def _record(delivery: Delivery, found: _Class, said: str, text: str) -> None:
+    """Note a bounce unless this delivery has one; `count_fresh` counts it later."""
     if delivery.ref is None:
         return
     subscription = (
@@ -105,7 +124,14 @@ def _record(delivery: Delivery, kind: Bounce.Kind, said: str, text: str) -> None
     )
     if subscription is None:
         return
-    facts = {"kind": kind, "code": said[:12], "text": text[:500]}
+    kind = found.kind
+    facts = {
+        "kind": kind,
+        "failure": found.failure,
+        "code": said[:12],
+        "text": text[:500],
+        "standing": Standing.FRESH if kind in score.POINTS else Standing.FREE,
+    }
     bounce, is_new = Bounce.objects.get_or_create(
         delivery=delivery, defaults={"subscription": subscription, **facts}
     )
@@ -113,10 +139,9 @@ def _record(delivery: Delivery, kind: Bounce.Kind, said: str, text: str) -> None
         return
     if not is_new:
         Bounce.objects.filter(pk=bounce.pk).update(**facts)
+        bounce.refresh_from_db()
     if kind == Bounce.Kind.COMPLAINT:
-        _suspend(subscription, kind, said, text)
-    elif kind != Bounce.Kind.UNKNOWN:
-        _count(subscription, kind, said, text)
+        suspend(subscription, bounce)
 
 
 def _outweighs(kind: str, noted: str) -> bool:
@@ -126,22 +151,7 @@ def _outweighs(kind: str, noted: str) -> bool:
     return noted == Bounce.Kind.UNKNOWN or kind == Bounce.Kind.COMPLAINT
 
 
-def _count(subscription: Subscription, kind: Bounce.Kind, said: str, text: str) -> None:
-    """Raise the score, and suspend at the list's limit (0: never)."""
-    before = subscription.bounce_score, subscription.last_bounce_on
-    after = score.count(*before, kind, timezone.localdate())
-    if after == before:
-        return
-    subscription.bounce_score, subscription.last_bounce_on = after
-    subscription.last_bounce = f"{said} {text}".strip()[:500]
-    subscription.save(update_fields=["bounce_score", "last_bounce_on", "last_bounce"])
-    if 0 < subscription.mailing_list.bounce_limit <= subscription.bounce_score:
-        _suspend(subscription, kind, said, text)
-
-
-def _suspend(
-    subscription: Subscription, kind: Bounce.Kind, said: str, text: str
-) -> None:
+def suspend(subscription: Subscription, bounce: Bounce) -> None:
     """Stop sending; tell the member unless they complained, and the owners.
 
     Who is suspended already, by whomever, stays as they are.
@@ -151,7 +161,8 @@ def _suspend(
     now = timezone.now()
     subscription.suspended_by = Subscription.SuspendedBy.BOUNCES
     subscription.suspended_at = now
-    subscription.last_bounce = f"{said} {text}".strip()[:500]
+    kind, said, text = bounce.kind, bounce.code, bounce.text
+    subscription.last_bounce = bounce.words
     subscription.save(update_fields=["suspended_by", "suspended_at", "last_bounce"])
     log.warning(
         "suspended list=%s subscription=%s kind=%s said=%s",

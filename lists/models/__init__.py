@@ -5,6 +5,7 @@ from lists.models.subscriber import Subscriber
 from lists.models.subscription import Subscription
 from lists.models.request import Request
 from lists.models.post import Post
+from lists.models.wave import Wave
 from lists.models.bounce import Bounce
 from lists.models.member_import import MemberImport
 
@@ -16,4 +17,5 @@ __all__ = [
     "Request",
     "Subscriber",
     "Subscription",
+    "Wave",
 ]

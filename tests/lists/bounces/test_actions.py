@@ -7,9 +7,11 @@ from datetime import timedelta
 import pytest
 from django.core import mail
 from django.utils import timezone
+from pytest_django.fixtures import Settings
 
 from lists.bounces import actions
-from lists.bounces.actions import record_failures, take_report
+from lists.bounces.actions import take_report
+from lists.bounces.counting import count_fresh
 from lists.models import Bounce, MailingList, Subscription
 from lists.subscriptions.actions import resume
 from smtpd import tokens
@@ -23,6 +25,13 @@ pytestmark = pytest.mark.django_db
 SuspendedBy = Subscription.SuspendedBy
 
 
+@pytest.fixture(autouse=True)
+def _at_once(settings: Settings) -> None:
+    """Nobody waits for the others here, and there are no waves."""
+    settings.BOUNCE_WAIT_MINUTES = 0
+    settings.BOUNCE_WAVE_COPIES = 1000
+
+
 @pytest.fixture
 def sam() -> Subscription:
     mlist = make_list()
@@ -33,6 +42,12 @@ def sam() -> Subscription:
 def come_back(delivery: Delivery, raw: bytes) -> None:
     message, facts = store(raw, reverse_path="")
     take_report(delivery.pk, message, facts)
+    count_fresh()
+
+
+def record_failures(delivery_ids: list[int]) -> None:
+    actions.record_failures(delivery_ids)
+    count_fresh()
 
 
 def yesterday(subscription: Subscription) -> None:
@@ -50,6 +65,7 @@ def test_a_report_counts_and_is_in_the_trace(sam: Subscription) -> None:
     assert sam.bounce_score == 2
     bounce = Bounce.objects.get(delivery=delivery)
     assert (bounce.kind, bounce.code) == ("hard", "550 5.1.1")
+    assert bounce.why == "There is no such mailbox"
     event = Event.objects.get(message=delivery.outgoing.message)
     assert event.kind == "bounced"
     assert SAM in event.text
@@ -194,8 +210,17 @@ def test_refusals_while_sending_count_the_same(sam: Subscription) -> None:
 
 
 def test_what_was_given_up_without_a_word_is_soft(sam: Subscription) -> None:
-    record_failures([make_delivery(sam, state=Delivery.State.FAILED).pk])
+    gone = make_delivery(sam, state=Delivery.State.FAILED, destination="people.test")
+    record_failures([gone.pk])
     assert Bounce.objects.get().kind == Bounce.Kind.SOFT
+
+
+def test_a_relay_that_was_away_for_days_is_no_members_fault(sam: Subscription) -> None:
+    record_failures([make_delivery(sam, state=Delivery.State.FAILED).pk])
+    bounce = Bounce.objects.get()
+    assert (bounce.kind, bounce.failure) == (Bounce.Kind.POLICY, "network")
+    sam.refresh_from_db()
+    assert sam.bounce_score == 0
 
 
 def test_who_is_gone_has_no_bounces(sam: Subscription) -> None:

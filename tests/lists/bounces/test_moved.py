@@ -6,8 +6,10 @@ from urllib.parse import quote
 
 import pytest
 from django.core import mail
+from pytest_django.fixtures import Settings
 
 from lists.bounces import actions
+from lists.bounces.counting import count_fresh
 from lists.delivery.actions import fan_out
 from lists.models import Bounce, MailingList, Post, Subscription
 from smtpd.models import Delivery
@@ -80,10 +82,14 @@ def test_a_later_bounce_without_it_takes_the_note_away(sam: Subscription) -> Non
     assert NEW in page, "in the list of bounces"
 
 
-def test_the_owners_mail_says_so(talk: MailingList, sam: Subscription) -> None:
+def test_the_owners_mail_says_so(
+    talk: MailingList, sam: Subscription, settings: Settings
+) -> None:
+    settings.BOUNCE_WAIT_MINUTES = 0
     MailingList.objects.update(bounce_limit=1)
     failed = {"state": Delivery.State.FAILED, "code": 551, "text": SAID}
     actions.record_failures([make_delivery(sam, **failed).pk])
+    count_fresh()
     [body] = [str(m.body) for m in mail.outbox if m.to == [OLGA]]
     assert f"the person has moved to\n\n    {NEW}\n" in body
 

@@ -6,7 +6,9 @@ from datetime import date, timedelta
 
 import pytest
 
-from lists.bounces.score import HARD, POLICY, SOFT, classify, count
+from lists.bounces.score import HARD, POLICY, SOFT, count, kind
+from lists.bounces.waves import is_wave
+from smtpd.outbound.failures import Failure, classify
 
 TODAY = date(2026, 6, 1)
 
@@ -14,57 +16,51 @@ TODAY = date(2026, 6, 1)
 @pytest.mark.parametrize(
     ("code", "enhanced", "text", "expected"),
     [
-        (
-            550,
-            "5.1.1",
-            "The account you tried to reach does not exist",
-            HARD,
-        ),
-        (550, "5.1.1", "<x> Recipient address rejected by policy: User unknown", HARD),
-        (550, "5.1.2", "Host unknown", HARD),
-        (550, "5.1.10", "RESOLVER.ADR.RecipientNotFound", HARD),
-        (556, "5.1.10", "Recipient address has null MX", HARD),
+        (550, "5.1.1", "The account you tried to reach does not exist", HARD),
         (551, "5.1.6", "User has moved", HARD),
-        (551, "", "User not local; please try <x@y>", HARD),
-        (550, "", "No such user here", HARD),
-        (550, "", "Requested action not taken: mailbox unavailable", HARD),
-        (550, "5.0.0", "User unknown", HARD),
-        (553, "5.3.0", "<x>... No such user here", HARD),
-        (550, "5.7.17", "Mailbox owner has changed", HARD),
-        (None, "5.4.4", "Unable to route: domain does not exist", HARD),
-        (550, "5.2.1", "The account is disabled", SOFT),
+        (550, "5.7.1", "No such user!", HARD),
         (552, "5.2.2", "Mailbox full", SOFT),
-        (552, "", "Requested mail action aborted: exceeded storage allocation", SOFT),
-        (550, "5.0.0", "The user is over quota", SOFT),
-        (452, "4.2.2", "Over quota", SOFT),
-        (None, "4.4.7", "Delivery time expired", SOFT),
-        (None, "", "", SOFT),
         (None, "4.4.1", "Connection timed out", SOFT),
-        (450, "4.2.0", "Mailbox busy", SOFT),
-        (550, "5.1.8", "Bad sender's system address", POLICY),
+        (450, "4.1.1", "User unknown, try later", SOFT),
         (552, "5.3.4", "Message too big", POLICY),
-        (552, "5.2.3", "Message exceeds maximum fixed size", POLICY),
-        (552, "", "Message size exceeds maximum message size", POLICY),
-        (550, "5.7.1", "Message rejected due to local policy", POLICY),
-        (550, "5.7.1", "User unknown", POLICY),
         (550, "5.7.26", "Unauthenticated email is not accepted: DMARC", POLICY),
-        (550, "5.7.509", "Access denied, sending domain does not pass DMARC", POLICY),
-        (554, "", "5xx Service unavailable; Client host blocked using zen.x", POLICY),
-        (550, "", "Your IP is on the Spamhaus blacklist", POLICY),
-        (550, "5.0.0", "Mail rejected as spam", POLICY),
-        (554, "5.6.0", "Message contains a virus", POLICY),
-        (554, "", "Transaction failed", POLICY),
-        (500, "5.5.1", "Unrecognised command", POLICY),
+        (554, "", "Service unavailable; Client host blocked using zen.x", POLICY),
         (503, "", "Bad sequence of commands", POLICY),
         (421, "4.7.0", "Try again later, IP rate limited", POLICY),
-        (451, "4.7.1", "Greylisted", POLICY),
-        (450, "", "Too many messages from your host", POLICY),
     ],
 )
-def test_refusals_are_classed(
+def test_failures_say_something_against_the_address_or_not(
     code: int | None, enhanced: str, text: str, expected: str
 ) -> None:
-    assert classify(code, enhanced, text) == expected
+    """All replies: tests/smtpd/test_failures.py."""
+    assert kind(classify(code, enhanced, text), code, enhanced) == expected
+
+
+def test_what_became_of_our_relay_says_nothing_against_anybody() -> None:
+    assert kind(Failure.NETWORK, None, "", is_relays=True) == POLICY
+    assert kind(Failure.UNKNOWN, 550, "5.1.1", is_relays=True) == HARD
+
+
+def test_a_day_that_was_decided_about_late_counts_once_more() -> None:
+    """And the last day stays the last one."""
+    score, last = count(2, TODAY, HARD, TODAY - timedelta(days=2))
+    assert (score, last) == (4, TODAY)
+
+
+@pytest.mark.parametrize(
+    ("failed", "total", "expected"),
+    [
+        (11, 40, True),
+        (10, 11, False),
+        (20, 100, False),
+        (21, 100, True),
+        (11, 0, True),
+        (0, 0, False),
+    ],
+)
+def test_many_at_once_are_a_wave(failed: int, total: int, *, expected: bool) -> None:
+    """More than ten, and more than a fifth."""
+    assert is_wave(failed, total, least=10, percent=20) is expected
 
 
 def test_a_day_counts_once() -> None:
@@ -82,6 +78,6 @@ def test_a_quiet_week_starts_again(days: int, expected: int) -> None:
     assert count(8, TODAY - timedelta(days=days), HARD, TODAY) == (expected, TODAY)
 
 
-@pytest.mark.parametrize("kind", [POLICY, "complaint", "unknown"])
-def test_what_is_not_the_members_fault_changes_nothing(kind: str) -> None:
-    assert count(4, None, kind, TODAY) == (4, None)
+@pytest.mark.parametrize("name", [POLICY, "complaint", "unknown"])
+def test_what_is_not_the_members_fault_changes_nothing(name: str) -> None:
+    assert count(4, None, name, TODAY) == (4, None)
