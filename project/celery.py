@@ -4,13 +4,17 @@ import gc
 import os
 
 from celery import Celery
-from celery.signals import worker_before_create_process
+from celery.signals import task_prerun, worker_before_create_process
+from django.db import close_old_connections
+
+from project.clock import Clock
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
 
 app = Celery("project")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks(["project", "smtpd.queue", "smtpd.reports", "lists"])
+app.steps["consumer"].add(Clock)
 
 
 @worker_before_create_process.connect
@@ -22,3 +26,9 @@ def share_memory(**_: object) -> None:
     """
     gc.collect()
     gc.freeze()
+
+
+@task_prerun.connect
+def check_database(**_: object) -> None:
+    """Keep the connection of the task before, unless it is broken or too old."""
+    close_old_connections()

@@ -7,5 +7,5 @@ from project.health import note_beat
 
 @shared_task
 def beat() -> None:
-    """Prove that the scheduler, the broker and a worker are alive."""
+    """Prove that a clock, the broker and a worker are alive."""
     note_beat()

@@ -19,7 +19,6 @@ PARTS = {
     "web": "web",
     "smtpd": "smtpd",
     "worker": "worker",
-    "clock": "clock",
 }
 
 

@@ -1,6 +1,6 @@
 """Every part of the site under one process: `manage.py up` becomes this.
 
-Starts broker, web, smtpd, worker and clock, prefixes what they log, starts
+Starts broker, web, smtpd and worker, prefixes what they log, starts
 again what dies, and stops them in an order in which nothing is lost. It loads
 the site once, and the parts are born of it by fork(2), so that they share it.
 

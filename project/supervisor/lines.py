@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TextIO
 
-_COLOURS = {"broker": 35, "web": 34, "smtpd": 32, "worker": 33, "clock": 36}
+_COLOURS = {"broker": 35, "web": 34, "smtpd": 32, "worker": 33}
 _WIDTH = 8
 # A line longer than this is cut in two rather than kept.
 _LONGEST = 65536

@@ -23,7 +23,6 @@ _MODULES = (
     "project.wsgi",
     "smtpd.management.commands.smtpd",
     "celery.app.amqp",
-    "celery.apps.beat",
     "celery.apps.worker",
     "celery.concurrency.prefork",
     "celery.contrib.django.task",

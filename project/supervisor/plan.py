@@ -56,11 +56,8 @@ def parts(env: Mapping[str, str]) -> list[Part]:
         argv = _python("manage.py", "smtpd", "--skip-checks")
         # A message on its way has 10 s, and its commit what the database needs.
         planned.append(Part(name, argv, grace=30, is_listener=True))
-    planned += [
-        # A warm stop ends the task in hand; one batch takes no longer than this.
-        Part("worker", _python("-m", "project.worker"), grace=60),
-        Part("clock", _python("-m", "project.clock"), grace=5),
-    ]
+    # A warm stop ends the task in hand; one batch takes no longer than this.
+    planned.append(Part("worker", _python("-m", "project.worker"), grace=60))
     return planned
 
 
@@ -73,7 +70,7 @@ ENVIRONMENT = {
     "PYTHONUNBUFFERED": "1",
 }
 
-STOPS = ("smtpd", "web", "worker", "clock", "broker")
+STOPS = ("smtpd", "web", "worker", "broker")
 
 
 def stopping(planned: list[str]) -> list[list[str]]:

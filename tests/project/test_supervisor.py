@@ -30,7 +30,7 @@ def names(**changes: str) -> list[str]:
 
 
 def test_all_parts_start_the_broker_first() -> None:
-    assert names() == ["broker", "web", "smtpd", "worker", "clock"]
+    assert names() == ["broker", "web", "smtpd", "worker"]
 
 
 def test_a_broker_elsewhere_is_not_ours_to_start() -> None:
@@ -92,7 +92,7 @@ def test_a_place_that_cannot_be_bound_is_named() -> None:
 
 def test_new_work_stops_first_and_the_broker_last() -> None:
     order = stopping(names(SMTP_PROCESSES="2"))
-    assert order == [["smtpd-1", "smtpd-2"], ["web"], ["worker"], ["clock"], ["broker"]]
+    assert order == [["smtpd-1", "smtpd-2"], ["web"], ["worker"], ["broker"]]
 
 
 @pytest.mark.parametrize(

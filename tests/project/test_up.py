@@ -54,7 +54,7 @@ def test_life_of_a_site(data: Path, env: dict[str, str]) -> None:
     with running(data, env) as up:
         wait_until(lambda: "ready." in up.said(), 60, "the worker is ready")
         # The readme's promise, with room for nothing.
-        assert sum(map(memory, [up.process.pid, *up.children()])) < 270 * 1024
+        assert sum(map(memory, [up.process.pid, *up.children()])) < 250 * 1024
         people = subscriptions(data)
         assert people > 25
 
@@ -79,7 +79,7 @@ def test_life_of_a_site(data: Path, env: dict[str, str]) -> None:
         assert up.process.wait(90) == 0
         assert all_gone(pids)
         stopped = re.findall(r"^(\w+) *│ stopped$", up.said(), re.M)
-        assert stopped == ["smtpd", "web", "worker", "clock", "broker"]
+        assert stopped == ["smtpd", "web", "worker", "broker"]
 
     with running(data, env) as again:
         assert subscriptions(data) == people

@@ -38,7 +38,7 @@ _FACTS = (
 
 
 class Command(BaseCommand):
-    help = "Start broker, web, smtpd, workers and clock together, and keep them alive."
+    help = "Start broker, web, smtpd and workers together, and keep them alive."
     # The checks run below, after the lock and with the deployment's.
     requires_system_checks = ()
 
