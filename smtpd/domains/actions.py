@@ -70,10 +70,11 @@ def make_next_key(domain: Domain, dkim: str = "rsa", selector: str = "") -> Sign
 
     Nothing uses it before switch_key. A selector is never used twice.
     """
-    selector = _check_selector(domain, selector or _free_selector(domain))
     pem = make_key(dkim)
     try:
         with transaction.atomic():
+            domain = Domain.objects.select_for_update().get(pk=domain.pk)
+            selector = _check_selector(domain, selector or _free_selector(domain))
             key = domain.signing_keys.create(
                 selector=selector, pem=pem, public=public_key(pem)
             )

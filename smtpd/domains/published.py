@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -15,6 +16,8 @@ from django.core.exceptions import ImproperlyConfigured
 
 from smtpd import nameserver
 from smtpd.domains.dns import tags
+
+log = logging.getLogger(__name__)
 
 # For one question with all its tries, in seconds: a person waits for it.
 _PATIENCE = 5.0
@@ -70,7 +73,8 @@ async def _look(
     except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer):
         return judge(owner, [], record)
     except dns.exception.DNSException as error:
-        return Finding(State.SILENT, f"DNS does not answer for {owner}: {error}")
+        log.info("dns name=%s silent reason=%s", owner, error)
+        return Finding(State.SILENT, f"DNS does not answer for {owner}.")
     # RFC 6376 3.6.2.2: the strings of a record are joined without a space.
     return judge(owner, [b"".join(each.strings) for each in answer], record)
 

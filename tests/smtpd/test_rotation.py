@@ -114,6 +114,13 @@ def test_no_selector_names_two_keys(domain: Domain, dns: Dns) -> None:
                 actions.make_next_key(domain, "ed25519", bad)
 
 
+def test_a_selector_is_taken_whatever_the_caller_last_read(domain: Domain) -> None:
+    first = actions.make_next_key(domain, "ed25519")
+    actions.switch_key(domain, force=True)
+    assert domain.dkim_selector == "folkmoot"
+    assert actions.make_next_key(domain, "ed25519").selector != first.selector
+
+
 def test_a_former_record_stays_for_a_week(domain: Domain, dns: Dns) -> None:
     publish(dns, actions.make_next_key(domain, "ed25519"))
     former = actions.switch_key(domain)
