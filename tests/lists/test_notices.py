@@ -11,7 +11,7 @@ from django.conf import settings
 from django.core import mail
 
 from lists import notices
-from lists.models import MemberImport, Post, Request, Subscription
+from lists.models import MemberImport, Post, Request, Subscription, Wave
 from lists.notices import ControlCharacter
 from lists.subscriptions.asking import ask_to_join
 from smtpd.models import Delivery, Outgoing
@@ -59,6 +59,7 @@ def write_all(post: Post) -> None:
     notices.post_held(post)
     notices.owner_suspended_report(member, "hard", "550 5.1.1", "no such user")
     notices.owner_left(member)
+    notices.wave(Wave(pk=7, post=post, failed=11, total=40))
     olga: Any = post.mailing_list.address.domain.admins.create(email=OLGA)
     job = MemberImport(mailing_list=mlist, by=olga, total=3, added=2)
     notices.import_done(job)

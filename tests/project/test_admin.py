@@ -17,6 +17,7 @@ from lists.models import (
     Request,
     Subscriber,
     Subscription,
+    Wave,
 )
 from project import urls
 from project.models import User
@@ -70,6 +71,7 @@ LEDGER = {
     Report,
     Request,
     SigningKey,
+    Wave,
 }
 SECRET = b"X-Secret: in the raw bytes"
 
@@ -100,7 +102,8 @@ def full_site(root: Client) -> Client:
     make_password(User.objects.get(), "Laptop")
     Copy.objects.create(forward_path=SAM, size=1, raw=SECRET)
     subscription = Subscription.objects.all()[0]
-    Bounce.objects.create(subscription=subscription, kind="hard")
+    wave = Wave.objects.create(domain="gone.test", failed=11, total=20)
+    Bounce.objects.create(subscription=subscription, kind="hard", wave=wave)
     MemberImport.objects.create(mailing_list=mlist, text="pasted")
     stamp = subscription.joined_at
     Request.objects.create(
