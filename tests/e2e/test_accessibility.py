@@ -37,6 +37,7 @@ OWNERS = (
     "/aliases/",
     "/aliases/new/",
     "/domains/",
+    "/domains/lists.localhost/keys/",
     "/queue/",
     "/mailbox/",
     "/messages/",
