@@ -15,7 +15,7 @@ import hashlib
 import re
 from base64 import b64encode
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -87,9 +87,13 @@ class Prepared:
     body: Pieces
     # The value of bh=; empty if it differs from copy to copy.
     body_hash: bytes
+    # The whole field, if it is the same in every copy.
+    same: bytes = b""
 
     def sign(self, token: bytes = b"") -> bytes:
         """The whole DKIM-Signature field of one recipient's copy."""
+        if self.same:
+            return self.same
         body_hash = self.body_hash or b64encode(self.body.hash(token))
         digest = self.signed.hash(token, body_hash + b"; b=")
         signature = _fold(b64encode(self.signer.sign(digest)))
@@ -101,14 +105,10 @@ class Signer:
 
     def __init__(self, domain: str, selector: str, pem: str) -> None:
         self._key = _load(pem)
-        algorithm = "rsa-sha256" if self.is_slow else "ed25519-sha256"
+        is_rsa = isinstance(self._key, rsa.RSAPrivateKey)
+        algorithm = "rsa-sha256" if is_rsa else "ed25519-sha256"
         self._tags = f"v=1; a={algorithm}; c=relaxed/relaxed; d={domain};".encode()
         self._selector = selector.encode()
-
-    @property
-    def is_slow(self) -> bool:
-        """Whether a signature is worth the way to another thread."""
-        return isinstance(self._key, rsa.RSAPrivateKey)
 
     def sign(self, digest: bytes) -> bytes:
         """What b= holds, of the SHA-256 of the fields. Other threads go on."""
@@ -133,7 +133,10 @@ class Signer:
         signed = (canonical + _relaxed(field)).split(CUT)
         pieces = Pieces.of(_canonical_body(body))
         body_hash = b"" if len(body) > 1 else b64encode(pieces.hash(b""))
-        return Prepared(self, Pieces.of(signed), field, pieces, body_hash)
+        prepared = Prepared(self, Pieces.of(signed), field, pieces, body_hash)
+        if body_hash and len(signed) == 1:
+            return replace(prepared, same=prepared.sign())
+        return prepared
 
 
 @lru_cache(maxsize=_MOST_KEYS)

@@ -46,11 +46,6 @@ class Compiled:
         """Whether one transaction may bring it to many recipients."""
         return len(self.pieces) == 1
 
-    @property
-    def is_slow_to_sign(self) -> bool:
-        """Whether sign() takes long enough to be worth another thread."""
-        return self.prepared is not None and self.prepared.signer.is_slow
-
     def sign(self, token: str = "") -> bytes:
         """The signature field of one recipient's copy; empty if unsigned."""
         return self.prepared.sign(token.encode("ascii")) if self.prepared else b""

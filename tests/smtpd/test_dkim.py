@@ -191,6 +191,16 @@ def test_changed_or_longer_body_breaks_it() -> None:
     assert not is_good("rsa", raw + b"more\r\n")
 
 
+def test_copies_that_are_alike_are_signed_once() -> None:
+    signer = Signer("lists.test", "folkmoot", pem(KEYS["rsa"]))
+    alike = compile_parts(Parts(HEAD, b"", PLAIN), signer, signed_at=1)
+    assert alike.sign("aaaa") is alike.sign("bbbb")
+    own = b"List-Unsubscribe: <https://lists.test/u/{token}>\r\n"
+    for parts in (Parts(HEAD, own, PLAIN), Parts(HEAD, b"", PLAIN, (2,))):
+        each = compile_parts(parts, signer, signed_at=1)
+        assert each.sign("aaaa") != each.sign("bbbb")
+
+
 def test_lines_are_short_and_the_signature_is_on_top() -> None:
     raw = signed("rsa", Parts(HEAD, b"", PLAIN))
     assert raw.startswith(b"DKIM-Signature: v=1;")
