@@ -18,6 +18,7 @@ from smtpd.domains.dns import public_key, records
 from smtpd.domains.published import State as Found
 from smtpd.domains.published import judge, look
 from smtpd.models import Domain, SigningKey
+from tests.at_once import at_once
 from tests.dns import SILENCE, Dns
 
 pytestmark = pytest.mark.django_db
@@ -86,6 +87,36 @@ def test_the_second_to_switch_is_told(domain: Domain, dns: Dns) -> None:
     with pytest.raises(Refused, match="no next key"):
         actions.switch_key(domain)
     assert domain.signing_keys.get().selector == "folkmoot"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_many_who_switch_at_once_one_does(domain: Domain, dns: Dns) -> None:
+    publish(dns, actions.make_next_key(domain, "ed25519", "next"))
+
+    def switch(_: int) -> bool:
+        try:
+            actions.switch_key(Domain.objects.get())
+        except Refused:
+            return False
+        return True
+
+    assert at_once(switch).count(True) == 1
+    domain.refresh_from_db()
+    assert domain.dkim_selector == "next"
+    assert domain.signing_keys.get().selector == "folkmoot"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_many_who_make_a_key_at_once_one_does(domain: Domain) -> None:
+    def make(_: int) -> bool:
+        try:
+            actions.make_next_key(Domain.objects.get(), "ed25519")
+        except Refused:
+            return False
+        return True
+
+    assert at_once(make).count(True) == 1
+    assert domain.signing_keys.get().pem
 
 
 def test_there_is_one_next_key(domain: Domain) -> None:
