@@ -97,7 +97,8 @@ class Prepared(Generic[M]):
                 examples.append([f"\1{number} {at}" for at in range(size)])
                 slots |= {e: _Slot(number, at) for at, e in enumerate(examples[-1])}
         queryset: Any = self._build(*examples)
-        if not queryset.query.values_select:
+        # Else it says itself which values it wants.
+        if queryset._fields is None:
             queryset = queryset.values_list(*self._names, *queryset.query.annotations)
         compiler = queryset.query.get_compiler(DEFAULT_DB_ALIAS)
         sql, params = compiler.as_sql()
@@ -226,6 +227,11 @@ def _insertion(
     return f"{into} VALUES ({marks}) {conflict}RETURNING {key}", fields
 
 
+_HINTS = """
+SELECT set_config('enable_seqscan', 'off', false), set_config('jit', 'off', false)
+"""
+
+
 class Hints:
     """What a connection of the hot paths is told once."""
 
@@ -233,16 +239,17 @@ class Hints:
         self._told: object = None
 
     def tell(self) -> None:
-        """Have an index used wherever there is one.
+        """Have an index used wherever there is one, and nothing compiled.
 
         Statements are planned once: on a young site, when a whole table is
-        quicker to read than its index, and it is not young for long.
+        quicker to read than its index, and it is not young for long. One that
+        has no index seems so dear then that it would be compiled, for 300 ms.
         """
         connection.ensure_connection()
         if connection.connection is self._told or connection.vendor != "postgresql":
             return
         with connection.cursor() as cursor:
-            cursor.execute("SET enable_seqscan = off")
+            cursor.execute(_HINTS)
         self._told = connection.connection
 
 

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from itertools import groupby
 from operator import attrgetter
+from typing import Any
+
+from django.db.models import BinaryField, F, Func, QuerySet
 
 from smtpd.dsn import NO_REQUEST, Request, orcpt_of
 from smtpd.models import Message, Outgoing
@@ -21,6 +24,7 @@ from smtpd.outbound.dkim import Signer
 from smtpd.outbound.render import Compiled, Parts, Unsendable, compile_parts
 from smtpd.outbound.transaction import Transaction
 from smtpd.queue.ledger import Claimed
+from smtpd.statements import Prepared
 from smtpd.tokens import Purpose, make
 
 # Octets of compiled messages to keep, beside the one in use; and how long a
@@ -58,6 +62,17 @@ class _Entry:
     made_at: float = field(default_factory=time.monotonic)
 
 
+def _bodies(message: int) -> QuerySet[Message, Any]:
+    behind = Func(
+        F("raw"), F("body_at") + 1, function="substr", output_field=BinaryField()
+    )
+    return Message.objects.filter(pk=message).order_by().values_list(behind)
+
+
+# One at a time: a message may be large.
+_BODY = Prepared(_bodies, int)
+
+
 @dataclass(slots=True)
 class Refused:
     """Rows whose message cannot be sent at all, and why."""
@@ -71,38 +86,57 @@ class Copies:
 
     def __init__(self) -> None:
         self._entries: OrderedDict[int, _Entry] = OrderedDict()
+        self._size = 0
 
     def jobs(self, rows: Sequence[Claimed]) -> Iterator[Job | Refused]:
         """What to send for rows that are sorted by message and destination."""
-        for _, group in groupby(rows, attrgetter("outgoing_id", "destination")):
+        wanted = dict.fromkeys(row.outgoing_id for row in rows)
+        found = self._read(wanted)
+        for (number, _), group in groupby(
+            rows, attrgetter("outgoing_id", "destination")
+        ):
             own = list(group)
             try:
-                entry = self._entry(own[0].outgoing_id)
+                entry = self._entry(number, found)
             except ValueError as error:
                 yield Refused(own, str(error))
             else:
                 yield from _jobs(entry, own)
+        self._shrink()
 
-    def _entry(self, outgoing_id: int) -> _Entry:
-        entry = self._entries.pop(outgoing_id, None)
-        if entry is None or entry.made_at + _CACHE_SECONDS < time.monotonic():
-            entry = _load(outgoing_id)
-        self._entries[outgoing_id] = entry
-        size = sum(kept.compiled.size for kept in self._entries.values())
-        while size > _CACHE_SIZE and len(self._entries) > 1:
-            _, gone = self._entries.popitem(last=False)
-            size -= gone.compiled.size
+    def _read(self, numbers: Iterable[int]) -> dict[int, Outgoing]:
+        """Those that are not kept, or for too long."""
+        late = time.monotonic() - _CACHE_SECONDS
+        for number in numbers:
+            entry = self._entries.get(number)
+            if entry is not None and entry.made_at < late:
+                self._drop(number)
+        missing = [number for number in numbers if number not in self._entries]
+        rows = Outgoing.objects.select_related("dkim_domain", "message")
+        return rows.defer("message__raw", "message__trace").in_bulk(missing)
+
+    def _entry(self, number: int, found: Mapping[int, Outgoing]) -> _Entry:
+        entry = self._entries.get(number)
+        if entry is None:
+            entry = self._entries[number] = _compiled(found[number])
+            self._size += entry.compiled.size
+        self._entries.move_to_end(number)
         return entry
 
+    def _shrink(self) -> None:
+        """Down to what may be kept; the last one in use always is."""
+        while self._size > _CACHE_SIZE and len(self._entries) > 1:
+            self._drop(next(iter(self._entries)))
 
-def _load(outgoing_id: int) -> _Entry:
-    """Read a message and cut it. ValueError: it cannot be sent or signed."""
-    rows = Outgoing.objects.select_related("dkim_domain", "message")
-    outgoing = rows.defer("message__raw", "message__trace").get(pk=outgoing_id)
+    def _drop(self, number: int) -> None:
+        self._size -= self._entries.pop(number).compiled.size
+
+
+def _compiled(outgoing: Outgoing) -> _Entry:
+    """Cut a message at its tokens. ValueError: it cannot be sent or signed."""
     body = outgoing.body
     if body is None:
-        message = Message.objects.only("raw", "body_at").get(pk=outgoing.message_id)
-        body = bytes(message.raw)[message.body_at :]
+        body = _BODY.rows(outgoing.message_id)[0][0]
     parts = Parts(
         bytes(outgoing.head),
         bytes(outgoing.copy_head),

@@ -97,7 +97,7 @@ def test_a_writer_that_has_nothing_left_is_followed_by_another() -> None:
 def test_a_connection_is_told_to_use_indexes() -> None:
     def setting() -> str:
         with connection.cursor() as cursor:
-            cursor.execute("SHOW enable_seqscan")
+            cursor.execute("SELECT current_setting('enable_seqscan')")
             return str(cursor.fetchone()[0])
 
     async def main(threads: Threads) -> None:
