@@ -10,6 +10,25 @@ from django.core.cache import cache
 from tests.stack import Stack, start_stack
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """How often ./run faults has each row."""
+    parser.addoption("--seeds", type=int, default=20, help="storms of each fault row")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A row of tests/faults: seeds for ./run faults, a short one for ./run test.
+
+    The short ones are those marked `brief`; they have the seed 0.
+    """
+    if "seed" not in metafunc.fixturenames:
+        return
+    seeds = range(1, metafunc.config.getoption("seeds") + 1)
+    rows = [pytest.param(seed, marks=pytest.mark.faults) for seed in seeds]
+    if metafunc.definition.get_closest_marker("brief"):
+        rows.insert(0, pytest.param(0, marks=pytest.mark.e2e))
+    metafunc.parametrize("seed", rows)
+
+
 @pytest.fixture(autouse=True)
 def _fresh_cache() -> None:
     """Rate limits of one test must not hit the next."""

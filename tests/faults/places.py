@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from tests.stack import Stack
@@ -27,30 +27,40 @@ def _people(name: str, count: int) -> frozenset[str]:
 # Nobody is behind two of them, but for the aliases of a list.
 _LISTS = {"pair": (30, 2), "crew": (10, 12), "crowd": (4, 50), "town": (1, 200)}
 _ALIASES = 6
+_IMPORTS = "from io import StringIO\nfrom django.core.management import call_command"
 
 
 def make_places(stack: Stack) -> list[Place]:
     """Found the lists and aliases; the demonstration's domain has to be there."""
-    places = []
+    places, commands = [], list[str]()
     for name, (weight, size) in _LISTS.items():
         address, members = f"{name}@{DOMAIN}", _people(name, size)
-        stack.manage("addlist", address, "--set", "posters=anyone")
-        stack.manage("addmembers", address, "-", stdin="\n".join(sorted(members)))
+        commands.append(f"'addlist', {address!r}, set=['posters=anyone']")
+        file = stack.data / f"{name}.txt"
+        file.write_text("\n".join(sorted(members)))
+        commands.append(f"'addmembers', {address!r}, {str(file)!r}")
         places.append(Place(address, weight, members))
-    for number in range(_ALIASES):
-        address, targets = (
-            f"alias{number}@{DOMAIN}",
-            _people(f"target{number}x", 1 + number),
-        )
-        stack.manage("addalias", address, *sorted(targets))
-        places.append(Place(address, 5, targets))
-    # An alias of a list, and one outside.
     crew = next(place for place in places if place.address.startswith("crew@"))
+    for address, weight, targets, owed in _aliases(crew):
+        commands.append(f"'addalias', {address!r}, *{sorted(targets)}")
+        places.append(Place(address, weight, owed))
+    calls = (f"call_command({command}, stdout=StringIO())" for command in commands)
+    # One process for all.
+    stack.manage("shell", "-v0", stdin="\n".join((_IMPORTS, *calls)))
+    return places
+
+
+def _aliases(
+    crew: Place,
+) -> Iterator[tuple[str, int, frozenset[str], frozenset[str]]]:
+    """Address, weight, targets and who is owed a copy."""
+    for number in range(_ALIASES):
+        targets = _people(f"target{number}x", 1 + number)
+        yield f"alias{number}@{DOMAIN}", 5, targets, targets
+    # One of a list, and somebody elsewhere.
     elsewhere = frozenset({"elsewhere@people.test"})
     address = f"everybody@{DOMAIN}"
-    stack.manage("addalias", address, crew.address, *elsewhere)
-    places.append(Place(address, 5, crew.owed | elsewhere))
-    return places
+    yield address, 5, elsewhere | {crew.address}, elsewhere | crew.owed
 
 
 def choose(places: Sequence[Place], chance: random.Random) -> list[Place]:

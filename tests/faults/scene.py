@@ -12,6 +12,7 @@ import atexit
 import contextlib
 import functools
 import os
+import random
 import shutil
 import signal
 import sqlite3
@@ -53,6 +54,10 @@ class Scene:
     postgres: Postgres | None = None
     redis: Redis | None = None
     blows: Sequence[Blow] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        # For what a row draws beside its schedule.
+        self.chance = random.Random(self.seed)
 
     def load(self, **how: Any) -> Load:
         """Clients of the site; not sending yet."""
@@ -117,6 +122,10 @@ class Scene:
         """kill -9, and a new one after a while."""
         self.stack.kill("smtpd")
         time.sleep(blow.lasts)
+        self.start_listener()
+
+    def start_listener(self) -> None:
+        """One that answers, in place of one that ended."""
         self.stack.start("smtpd")
         self.stack.wait_ready("smtpd")
 
@@ -219,6 +228,27 @@ def _furnish(data: Path, url: str) -> list[Place]:
 def _copy(source: Path, target: Path) -> None:
     """With owners and modes, which PostgreSQL is particular about."""
     subprocess.run(("cp", "-a", str(source), str(target)), check=True)
+
+
+def seconds(seed: int, short: float, full: float) -> float:
+    """How long a storm is: ./run test has the seed 0, and little time."""
+    return full if seed else short
+
+
+def store(seed: int) -> str:
+    """Both stores in turn, for rows that are about neither."""
+    if seed % 2 and has_postgres():
+        return "postgres"
+    return "sqlite"
+
+
+def has_postgres() -> bool:
+    """Whether this machine can start one of its own, with its Redis."""
+    try:
+        need_postgres()
+    except pytest.skip.Exception:
+        return False
+    return True
 
 
 def need_postgres() -> None:
