@@ -126,6 +126,11 @@ def story(message: Message) -> Iterable[Event]:
     return ()
 
 
+def kept(message_ids: Sequence[int]) -> Iterable[int]:
+    """None: what an alias passed on is over when it has arrived."""
+    return ()
+
+
 def failed(delivery_ids: Sequence[int]) -> None:
     """Tell the senders. An alias keeps no score: the ledger says who failed."""
     reports.return_to_sender(delivery_ids)

@@ -59,6 +59,7 @@ expandable = lookup.expandable
 members = lookup.members
 # What the trace asks.
 story = posting.story
+kept = posting.kept
 
 
 def signed(local_part: str, domain: Domain) -> Route | Reply | None:

@@ -13,7 +13,9 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
 
 app = Celery("project")
 app.config_from_object("django.conf:settings", namespace="CELERY")
-app.autodiscover_tasks(["project", "smtpd.queue", "smtpd.reports", "lists"])
+app.autodiscover_tasks(
+    ["project", "smtpd.queue", "smtpd.reports", "smtpd.retention", "lists"]
+)
 app.steps["consumer"].add(Clock)
 
 

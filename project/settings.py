@@ -98,6 +98,8 @@ GIVE_UP_DAYS = env.int("GIVE_UP_DAYS", 5)
 BOUNCE_WAIT_MINUTES = env.int("BOUNCE_WAIT_MINUTES", 60)
 BOUNCE_WAVE_COPIES = env.int("BOUNCE_WAVE_COPIES", 10)
 BOUNCE_WAVE_PERCENT = env.int("BOUNCE_WAVE_PERCENT", 20)
+# Days for which recipients and mail that is over are kept; 0 keeps everything.
+KEEP_DAYS = env.int("KEEP_DAYS", 30)
 # Seconds after which the rows of a worker that died are due again.
 LEASE_SECONDS = env.int("LEASE_SECONDS", 60)
 # Networks of proxies that say whom they bring (PROXY protocol), in front of
@@ -196,6 +198,12 @@ CELERY_BEAT_SCHEDULE = {
         "task": "lists.bounces.tasks.count_bounces",
         "schedule": 60.0,
         "options": {"expires": 60.0},
+    },
+    # What is older than KEEP_DAYS goes, a little at a time.
+    "prune": {
+        "task": "smtpd.retention.tasks.prune",
+        "schedule": 300.0,
+        "options": {"expires": 300.0},
     },
     # Unanswered sign-ups are not kept.
     "forget-questions": {

@@ -115,6 +115,9 @@ class Door(Protocol):
     def story(self, message: Message) -> Iterable[Event]:
         """Steps in the trace of a message that my own rows tell."""
 
+    def kept(self, message_ids: Sequence[int]) -> Iterable[int]:
+        """Those of these messages that my rows need, however old they are."""
+
     def failed(self, delivery_ids: Sequence[int]) -> None:
         """These deliveries failed for good. Telling twice changes nothing."""
 

@@ -8,14 +8,17 @@ post to a hundred thousand is shown at the cost of a post to ten.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from django.core.paginator import Page, Paginator
 from django.db.models import QuerySet
+from django.utils import timezone
 
 from smtpd import routing
 from smtpd.models import Delivery, Event, Message
+from smtpd.models.outgoing import TALLY
 
 PER_PAGE = 50
 # More than this with one Message-ID is somebody's joke.
@@ -70,16 +73,40 @@ def read_trace(message: Message) -> Trace:
     return Trace(
         message=message,
         timeline=_timeline(message),
-        states=Delivery.objects.filter(outgoing__message=message).by_state(),
+        states=_states(message),
         deliveries=deliveries,
     )
 
 
+def _states(message: Message) -> dict[str, int]:
+    """The rows that are kept, and what those said that are not."""
+    states = Counter(Delivery.objects.filter(outgoing__message=message).by_state())
+    for outgoing in message.outgoings.only(*TALLY):
+        states.update(outgoing.pruned)
+    return dict(states)
+
+
 def _timeline(message: Message) -> list[Event]:
-    """What the row says, what the doors' rows say, and what was noted since."""
+    """What the rows say, what the doors' rows say, and what was noted since."""
     told = [step for door in routing.doors().values() for step in door.story(message)]
+    told += _pruned(message)
     noted = sorted([*told, *message.events.all()], key=lambda step: step.at)
     return [*_arrival(message), *noted]
+
+
+def _pruned(message: Message) -> Iterator[Event]:
+    """Where single recipients are no longer known."""
+    outgoings = message.outgoings.exclude(pruned_at=None)
+    for outgoing in outgoings.only("pruned_at", *TALLY):
+        if not (outgoing.pruned and outgoing.pruned_at):
+            continue
+        counts = ", ".join(f"{n:,} {state}" for state, n in outgoing.pruned.items())
+        text = f"Recipients are no longer kept: {counts}."
+        if outgoing.first_sent_at and outgoing.last_sent_at:
+            first = timezone.localtime(outgoing.first_sent_at)
+            last = timezone.localtime(outgoing.last_sent_at)
+            text += f" Sent from {first:%Y-%m-%d %H:%M:%S} to {last:%Y-%m-%d %H:%M:%S}."
+        yield Event(message=message, at=outgoing.pruned_at, kind="pruned", text=text)
 
 
 def _arrival(message: Message) -> Iterator[Event]:

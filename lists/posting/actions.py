@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
@@ -94,6 +94,16 @@ def story(message: Message) -> Iterator[Event]:
     for post in posts.exclude(state=Post.State.HELD):
         text = f"Accepted for {post.mailing_list.name}."
         yield Event(message=message, at=post.created_at, kind="accepted", text=text)
+
+
+def kept(message_ids: Sequence[int]) -> Iterable[int]:
+    """What readers of a list or its moderators still see.
+
+    A post that was rejected or discarded goes with its message.
+    """
+    states = (Post.State.HELD, Post.State.ACCEPTED)
+    posts = Post.objects.filter(message__in=message_ids, state__in=states)
+    return posts.values_list("message_id", flat=True)
 
 
 def made_msg_id(mlist: MailingList, message: Message) -> str:

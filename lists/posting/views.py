@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,7 +18,8 @@ from lists.models import Post
 from lists.moderation import reading
 from lists.posting import writing
 from smtpd import letter
-from smtpd.models import Delivery
+from smtpd.models import Delivery, Outgoing
+from smtpd.models.outgoing import TALLY
 
 PAGE = 25
 STATE = Delivery.State
@@ -65,8 +67,8 @@ def post(request: HttpRequest, address: str, pk: int) -> HttpResponse:
     return render(request, "lists/posting/post.html", context)
 
 
-def _progress(outgoings: list[int | None]) -> dict[int, Mapping[str, Any]]:
-    """How many copies of each are sent, waiting and failed."""
+def _progress(outgoings: list[int | None]) -> dict[int, Counter[str]]:
+    """How many copies of each are sent, waiting and failed; kept rows or not."""
     rows = (
         Delivery.objects.filter(outgoing__in=[pk for pk in outgoings if pk])
         .order_by()
@@ -78,4 +80,17 @@ def _progress(outgoings: list[int | None]) -> dict[int, Mapping[str, Any]]:
             total=Count("pk"),
         )
     )
-    return {row["outgoing"]: row for row in rows}
+    progress = {row["outgoing"]: Counter[str](_counts(row)) for row in rows}
+    known = Outgoing.objects.filter(pk__in=[pk for pk in outgoings if pk])
+    for outgoing in known.only(*TALLY):
+        if outgoing.pruned:
+            failed = outgoing.pruned_failed + outgoing.pruned_cancelled
+            counts = {"sent": outgoing.pruned_sent, "failed": failed}
+            total = outgoing.pruned_sent + failed
+            found = progress.setdefault(outgoing.pk, Counter())
+            found.update(counts, total=total)
+    return progress
+
+
+def _counts(row: Mapping[str, Any]) -> dict[str, int]:
+    return {name: count for name, count in row.items() if name != "outgoing"}

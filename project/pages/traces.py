@@ -6,6 +6,7 @@ reads its posts; everybody else reads what became of their own copies.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from typing import Any
 
@@ -21,7 +22,8 @@ from lists.access import Role, lists_with_role, subscriptions_of
 from lists.models import Post
 from project.models import User
 from smtpd.access import deliveries_of, messages_of, runs_site
-from smtpd.models import Delivery, Message
+from smtpd.models import Delivery, Message, Outgoing
+from smtpd.models.outgoing import TALLY
 from smtpd.traces import Trace, find, read_trace
 
 Person = User | AnonymousUser
@@ -123,8 +125,8 @@ def _posts(user: Person, message: Message) -> QuerySet[Post]:
 
 
 def _with_states(messages: list[Message]) -> list[tuple[Message, dict[str, int]]]:
-    """Each message and its deliveries by state, in one statement for all."""
-    counts: dict[int, dict[str, int]] = {message.pk: {} for message in messages}
+    """Each message and its deliveries by state, in two statements for all."""
+    counts: dict[int, Counter[str]] = {message.pk: Counter() for message in messages}
     rows = (
         Delivery.objects.filter(outgoing__message__in=messages)
         .order_by()
@@ -133,6 +135,9 @@ def _with_states(messages: list[Message]) -> list[tuple[Message, dict[str, int]]
     )
     for pk, state, count in rows:
         counts[pk][state] = count
+    outgoings = Outgoing.objects.filter(message__in=messages)
+    for outgoing in outgoings.only("message", *TALLY):
+        counts[outgoing.message_id].update(outgoing.pruned)
     return [
         (message, {s: counts[message.pk][s] for s in STATES if s in counts[message.pk]})
         for message in messages

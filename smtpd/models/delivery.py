@@ -127,3 +127,7 @@ class Delivery(models.Model):
     def why(self) -> str:
         """Why it was not taken, in the words of a person."""
         return WORDS[Failure(self.failure)] if self.failure else ""
+
+
+# At their end. A person may queue the last two again.
+FINAL = (Delivery.State.SENT, Delivery.State.FAILED, Delivery.State.CANCELLED)

@@ -8,6 +8,15 @@ from smtpd.dsn import Wish
 from smtpd.models.domain import Domain
 from smtpd.models.message import Message
 
+# What is known of rows that are no longer kept.
+TALLY = (
+    "pruned_sent",
+    "pruned_failed",
+    "pruned_cancelled",
+    "first_sent_at",
+    "last_sent_at",
+)
+
 
 class Outgoing(models.Model):
     """What every copy of one message shares, and where copies differ.
@@ -53,11 +62,24 @@ class Outgoing(models.Model):
     # Whose key signs the copies; None: they are not signed.
     dkim_domain = models.ForeignKey(Domain, models.SET_NULL, null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
+    # What the rows of the ledger said that are no longer kept, and when all of
+    # them and the bytes above were gone.
+    pruned_sent = models.PositiveIntegerField(default=0)
+    pruned_failed = models.PositiveIntegerField(default=0)
+    pruned_cancelled = models.PositiveIntegerField(default=0)
+    first_sent_at = models.DateTimeField(null=True)
+    last_sent_at = models.DateTimeField(null=True)
+    pruned_at = models.DateTimeField(null=True)
 
     class Meta:
         ordering = ("-id",)
         verbose_name = "outgoing message"
         indexes = (
+            models.Index(
+                fields=("created_at",),
+                condition=models.Q(pruned_at=None),
+                name="outgoing_to_prune",
+            ),
             # The sweep looks for senders who want to hear of a delay.
             models.Index(
                 fields=("created_at",),
@@ -68,6 +90,16 @@ class Outgoing(models.Model):
 
     def __str__(self) -> str:
         return f"{self.message} ({self.get_lane_display()})"
+
+    @property
+    def pruned(self) -> dict[str, int]:
+        """How many rows that are gone were in each state that occurred."""
+        counts = {
+            "sent": self.pruned_sent,
+            "failed": self.pruned_failed,
+            "cancelled": self.pruned_cancelled,
+        }
+        return {state: count for state, count in counts.items() if count}
 
     @property
     def wish(self) -> Wish:

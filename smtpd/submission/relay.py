@@ -91,6 +91,11 @@ def story(message: Message) -> Iterable[Event]:
     return ()
 
 
+def kept(message_ids: Sequence[int]) -> Iterable[int]:
+    """None: the sender's program has a copy."""
+    return ()
+
+
 def failed(delivery_ids: Sequence[int]) -> None:
     """Tell the sender, who proved to be somebody."""
     return_to_sender(delivery_ids)
