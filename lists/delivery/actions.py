@@ -11,6 +11,7 @@ from django.db import DatabaseError, OperationalError, connection, transaction
 from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
+from lists import notices
 from lists.delivery import rewrite
 from lists.delivery.rewrite import Original, Style
 from lists.models import MailingList, Post, Subscription
@@ -35,6 +36,10 @@ POSTS_AT_ONCE = 200
 POSTS_TOGETHER = 20
 OCTETS_TOGETHER = 4 * 1024 * 1024
 CROWD = 500
+NOT_READY = (
+    "It could not be made ready for the subscribers; the server's log says why. "
+    "Approving it tries again."
+)
 _ROW = "(CAST(%s AS bigint), CAST(%s AS bigint), CAST(%s AS integer))"
 _MARK = """
 WITH done (post, outgoing, recipients) AS (VALUES {rows})
@@ -100,24 +105,23 @@ def fan_out_waiting() -> bool:
     """Do so for the posts that wait, the oldest first; return whether some are left.
 
     Several small ones share a transaction. A post that another process has in
-    its hands is passed over, and so is one that cannot be compiled: it waits,
-    and the log says why.
+    its hands is passed over. One that cannot be made ready is held, for a person
+    to look at.
     """
-    failed: list[int] = []
     done = 0
     while done < POSTS_AT_ONCE:
         with transaction.atomic():
-            ids = _next(failed)
+            ids = _next()
             if not ids:
                 return False
-            failed += _fan_out_all(ids)
+            _fan_out_all(ids)
         done += len(ids)
     return True
 
 
-def _next(failed: list[int]) -> list[int]:
+def _next() -> list[int]:
     """Posts that go well together, locked: few recipients, few octets; or one."""
-    waiting = Post.objects.to_fan_out().exclude(pk__in=failed).order_by("created_at")
+    waiting = Post.objects.to_fan_out().order_by("created_at")
     if connection.features.has_select_for_update_skip_locked:
         waiting = waiting.select_for_update(skip_locked=True, of=("self",))
     others = Subscription.objects.receiving().filter(
@@ -137,19 +141,30 @@ def _next(failed: list[int]) -> list[int]:
     return ids
 
 
-def _fan_out_all(ids: list[int]) -> list[int]:
-    """Do so for all of them, or for each by itself; return those that fail."""
+def _fan_out_all(ids: list[int]) -> None:
+    """Do so for all of them, or for each by itself."""
     try:
         with transaction.atomic():
             _freeze(_open(ids))
     except (ValueError, LookupError, TypeError, DatabaseError) as error:
         if isinstance(error, OperationalError):
             raise
-        if len(ids) > 1:
-            return [pk for pk in ids if _fan_out_all([pk])]
-        log.exception("post=%s fan-out=failed", ids[0])
-        return ids
-    return []
+        if len(ids) == 1:
+            _set_aside(ids[0], error)
+        else:
+            for pk in ids:
+                _fan_out_all([pk])
+
+
+def _set_aside(post_id: int, error: Exception) -> None:
+    """Leave a post to its moderators that would fail again and again."""
+    log.error("post=%s fan-out=failed", post_id, exc_info=error)
+    post = Post.objects.get(pk=post_id)
+    post.state, post.reasons = Post.State.HELD, [NOT_READY]
+    post.save(update_fields=["state", "reasons"])
+    name = post.mailing_list.name
+    add_event(post.message, "held", f"Held for the moderators of {name}. {NOT_READY}")
+    notices.post_held(post)
 
 
 def fan_out(post_id: int) -> int:
