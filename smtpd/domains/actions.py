@@ -27,6 +27,8 @@ RSA_BITS = 2048
 KEY_KINDS = ("rsa", "ed25519", "")
 # A label of DNS, as it is kept.
 MAX_SELECTOR = 63
+# RFC 1035 2.3.4, as text without the last dot.
+MAX_NAME = 253
 
 State = SigningKey.State
 
@@ -174,8 +176,9 @@ def _former_key(domain: Domain, selector: str) -> SigningKey:
 def _check_selector(domain: Domain, selector: str) -> str:
     """RFC 6376 3.1: a label or several; never one that named another key."""
     selector = check_name(selector)
-    if len(selector) > MAX_SELECTOR:
-        raise Refused(f"A selector has at most {MAX_SELECTOR} characters.")
+    room = min(MAX_SELECTOR, MAX_NAME - len(f"._domainkey.{domain}"))
+    if len(selector) > room:
+        raise Refused(f"A selector of {domain} has at most {room} characters.")
     taken = domain.signing_keys.filter(selector=selector)
     if selector == domain.dkim_selector or taken.exists():
         raise Refused(f"{selector} was the selector of another key: choose a new one.")

@@ -10,7 +10,6 @@ from enum import StrEnum
 
 import dns.asyncresolver
 import dns.exception
-import dns.name
 import dns.resolver
 from django.core.exceptions import ImproperlyConfigured
 
@@ -67,9 +66,10 @@ async def _look_all(wanted: Sequence[tuple[str, str]]) -> list[Finding]:
 async def _look(
     resolver: dns.asyncresolver.Resolver, owner: str, record: str
 ) -> Finding:
-    name = dns.name.from_text(owner)
     try:
-        answer = await resolver.resolve(name, "TXT", lifetime=_PATIENCE, search=False)
+        answer = await resolver.resolve(
+            f"{owner}.", "TXT", lifetime=_PATIENCE, search=False
+        )
     except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer):
         return judge(owner, [], record)
     except dns.exception.DNSException as error:

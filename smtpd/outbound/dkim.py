@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, TypeAlias
 
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ed25519, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -104,7 +104,10 @@ class Signer:
     """The key of one domain. Raise ValueError for a key that cannot sign."""
 
     def __init__(self, domain: str, selector: str, pem: str) -> None:
-        self._key = _load(pem)
+        try:
+            self._key = _load(pem)
+        except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+            raise ValueError(f"DKIM key of {domain}: {error}") from error
         is_rsa = isinstance(self._key, rsa.RSAPrivateKey)
         algorithm = "rsa-sha256" if is_rsa else "ed25519-sha256"
         self._tags = f"v=1; a={algorithm}; c=relaxed/relaxed; d={domain};".encode()
@@ -148,12 +151,12 @@ def _load(pem: str) -> Key:
     """
     key = load_pem_private_key(pem.encode(), None, unsafe_skip_rsa_key_validation=True)
     if not isinstance(key, rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey):
-        raise ValueError("a DKIM key is neither RSA nor Ed25519")
+        raise ValueError("neither RSA nor Ed25519")
     digest = hashlib.sha256(b"a try").digest()
     try:
         _verify(key, _sign(key, digest), digest)
     except InvalidSignature:
-        raise ValueError("a DKIM key makes signatures that do not hold") from None
+        raise ValueError("its signatures do not hold") from None
     return key
 
 

@@ -8,6 +8,7 @@ import dkim
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
     Encoding,
     NoEncryption,
     PrivateFormat,
@@ -210,8 +211,13 @@ def test_lines_are_short_and_the_signature_is_on_top() -> None:
 def test_key_that_cannot_sign_is_refused() -> None:
     with pytest.raises(ValueError, match="neither"):
         Signer("lists.test", "s", pem(ec.generate_private_key(ec.SECP256R1())))
-    with pytest.raises(ValueError, match=r".+"):
+    with pytest.raises(ValueError, match=r"DKIM key of lists\.test: "):
         Signer("lists.test", "s", "no key")
+    locked = KEYS["rsa"].private_bytes(
+        Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"x")
+    )
+    with pytest.raises(ValueError, match="encrypted"):
+        Signer("lists.test", "s", locked.decode())
 
 
 def test_damaged_key_is_refused() -> None:

@@ -139,10 +139,17 @@ def test_no_selector_names_two_keys(domain: Domain, dns: Dns) -> None:
     for taken in ("next", "NEXT", "folkmoot"):
         with pytest.raises(Refused, match="another key"):
             actions.make_next_key(domain, "ed25519", taken)
-    for bad in ("a b", "", "x" * 64, "-a"):
-        if bad:
-            with pytest.raises(Refused):
-                actions.make_next_key(domain, "ed25519", bad)
+    for bad in ("a b", "x" * 64, "-a", "a..b"):
+        with pytest.raises(Refused):
+            actions.make_next_key(domain, "ed25519", bad)
+    assert actions.make_next_key(domain, "ed25519", "20261129").pem
+
+
+def test_a_selector_fits_into_a_name_of_dns() -> None:
+    domain = actions.add_domain(".".join(["x" * 57] * 4), dkim="")
+    with pytest.raises(Refused, match="at most 10 characters"):
+        actions.make_next_key(domain, "ed25519", "x" * 11)
+    assert actions.make_next_key(domain, "ed25519", "x" * 10).pem
 
 
 def test_a_selector_is_taken_whatever_the_caller_last_read(domain: Domain) -> None:
