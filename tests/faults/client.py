@@ -7,6 +7,9 @@ import socket
 import struct
 from typing import Self
 
+# Whatever happens, a reply comes within this (F14), if only a 451.
+PATIENCE = 30.0
+
 
 class Gone(Exception):
     """The server is not there, or has hung up without a word."""
@@ -15,7 +18,7 @@ class Gone(Exception):
 class Client:
     """One connection; a context manager that hangs up."""
 
-    def __init__(self, port: int, seconds: float = 40) -> None:
+    def __init__(self, port: int, seconds: float = PATIENCE) -> None:
         try:
             self.socket = socket.create_connection(("127.0.0.1", port), timeout=seconds)
         except OSError as error:
@@ -58,6 +61,13 @@ class Client:
         """Read the greeting and say EHLO."""
         code, text = self.read()
         return (code, text) if code != 220 else self.ask("EHLO load.test")
+
+    def half_close(self) -> None:
+        """Say that nothing more will come; what comes back is still read."""
+        try:
+            self.socket.shutdown(socket.SHUT_WR)
+        except OSError as error:
+            raise Gone(repr(error)) from error
 
     def reset(self) -> None:
         """Hang up so that the server's next octet meets a reset."""

@@ -79,10 +79,13 @@ class Load:
         seed: int,
         clients: int = 4,
         pace: float = 0.1,
+        dawdle: float = 0.0,
         after_dot: Hook = nothing,
         after_reply: Hook = nothing,
     ) -> None:
         self.port, self.places, self.pace = port, places, pace
+        # Seconds at most that a client rests in the middle of a message.
+        self.dawdle = dawdle
         self.after_dot, self.after_reply = after_dot, after_reply
         # Each client appends to its own.
         self._logs: list[list[Submission]] = [[] for _ in range(clients)]
@@ -137,35 +140,34 @@ class Load:
                 break
             submission = Submission(f"{name}n{len(log)}")
             log.append(submission)
-            raw = message(submission.key, chance)
-            self._submit(client, submission, raw, choose(self.places, chance))
+            self._submit(client, submission, chance)
             if submission.code == 421:
                 return
             self._is_over.wait(chance.uniform(0, 2 * self.pace))
         client.ask("QUIT")
 
     def _submit(
-        self, client: Client, submission: Submission, raw: bytes, to: Sequence[Place]
+        self, client: Client, submission: Submission, chance: random.Random
     ) -> None:
         try:
-            code, text = self._transaction(client, submission, raw, to)
+            code, text = self._transaction(client, submission, chance)
         except Gone as error:
             submission.end(None, str(error))
             raise
         submission.end(code, text)
         self.after_reply(submission)
-        if code >= 400:
+        if code >= 400 and code != 421:
             self._is_over.wait(_REST)
             client.ask("RSET")
 
     def _transaction(
-        self, client: Client, submission: Submission, raw: bytes, to: Sequence[Place]
+        self, client: Client, submission: Submission, chance: random.Random
     ) -> tuple[int, str]:
         """Send one message; return the reply that decided."""
         reply = client.ask("MAIL FROM:<sam@example.org>")
         if reply[0] != 250:
             return reply
-        for place in to:
+        for place in choose(self.places, chance):
             reply = client.ask(f"RCPT TO:<{place.address}>")
             if reply[0] == 250:
                 submission.places.append(place)
@@ -174,13 +176,19 @@ class Load:
         reply = client.ask("DATA")
         if reply[0] != 354:
             return reply
-        content = stuffed(raw)
+        content = stuffed(message(submission.key, chance))
         half = len(content) // 2
         client.write(content[:half])
+        if self.dawdle:
+            self._is_over.wait(chance.uniform(0, self.dawdle))
         client.write(content[half:])
         submission.is_sent = True
         client.write(DOT)
         self.after_dot(submission)
+        return self.last_word(client, chance)
+
+    def last_word(self, client: Client, chance: random.Random) -> tuple[int, str]:
+        """Read the reply to the dot; others hang up instead."""
         return client.read()
 
 
