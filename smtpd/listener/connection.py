@@ -1,8 +1,4 @@
-"""One client on a socket: drives a session and keeps its time.
-
-aiosmtpd gives the transport and the TLS plumbing; every word and every timer
-is ours.
-"""
+"""One client on a socket: drives a session and keeps its time."""
 
 from __future__ import annotations
 
@@ -10,16 +6,16 @@ import asyncio
 import contextlib
 import errno
 import logging
-from asyncio import StreamReaderProtocol
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, get_args
 
-from aiosmtpd.smtp import SMTP, TLSSetupException
+from aiosmtpd.smtp import TLSSetupException
 
 from smtpd import replies
 from smtpd.listener.arrival import announced, is_stranger, is_within, speaks_first
 from smtpd.listener.deadline import Deadline
 from smtpd.listener.desk import Desk
+from smtpd.listener.plumbing import CHUNK, Plumbing
 from smtpd.listener.proxy import BadHeader
 from smtpd.listener.requests import (
     Action,
@@ -47,38 +43,19 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-CHUNK = 65_536
 # How long we read on for the client to see our last words before a reset.
 LINGER_SECONDS = 2.0
 
 
-class _NoHooks:
-    """What aiosmtpd calls a handler, and would look through for each connection."""
-
-    def __dir__(self) -> tuple[str, ...]:
-        return ()
-
-
-_NO_HOOKS = _NoHooks()
-
-
-class Connection(SMTP):
+class Connection(Plumbing):
     """A connection from accept to close; aiosmtpd calls _handle_client."""
 
-    line_length_limit = CHUNK
-
     def __init__(self, listener: Listener, service: Service) -> None:
-        super().__init__(
-            _NO_HOOKS,
-            hostname=listener.hostname,
-            tls_context=listener.tls_context,
-            loop=asyncio.get_running_loop(),
-        )
+        super().__init__(listener.hostname, listener.tls_context)
         self.listener = listener
         self.limits = listener.limits
         self.service = service
         self._desk = Desk(service.policy, listener)
-        self.peer = ""
         self._is_proxied = False
         self.machine = self._session()
         self._spool: Spool | None = None
@@ -109,45 +86,17 @@ class Connection(SMTP):
             refusal=refusal,
         )
 
-    # --- what aiosmtpd does otherwise ----------------------------------------
-
-    def __dir__(self) -> tuple[str, ...]:
-        """Nothing: it would look for hooks in every connection, for 140 us."""
-        return ()
-
-    async def push(self, status: str | bytes) -> None:
-        """Say nothing: the session does the talking."""
-
-    def _timeout_cb(self) -> None:
-        """Do nothing: _read has the timers."""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+    def arrived(self) -> None:
         """Read nothing yet where the first octets are not the session's."""
-        is_new = self.transport is None
-        super().connection_made(transport)
-        if is_new:
-            self.peer = _peer(transport.get_extra_info("peername"))
-            # Else asyncio has 256 KiB mapped and unmapped for each line it reads.
-            if hasattr(transport, "max_size"):
-                transport.max_size = CHUNK
-            self._is_proxied = is_within(self.peer, self.service.trusts)
-            if self._is_proxied or self.service.is_tls:
-                assert isinstance(transport, asyncio.Transport)
-                transport.pause_reading()
+        self._is_proxied = is_within(self.peer, self.service.trusts)
+        if self._is_proxied or self.service.is_tls:
+            assert isinstance(self.transport, asyncio.Transport)
+            self.transport.pause_reading()
 
-    def eof_received(self) -> bool:
-        """Let what came before a half-close be answered (no cancelling)."""
-        StreamReaderProtocol.eof_received(self)
-        return not self.machine.state.client.is_secure
-
-    def connection_lost(self, error: Exception | None) -> None:
-        """Leave the session to notice: a store that is going on is not cut."""
-        if self._timeout_handle is not None:
-            self._timeout_handle.cancel()
-        if self._original_transport is not None:
-            self._original_transport.close()
-        StreamReaderProtocol.connection_lost(self, error)
-        self.transport = None
+    @property
+    def is_secure(self) -> bool:
+        """Whether TLS is on."""
+        return self.machine.state.client.is_secure
 
     async def _handle_client(self) -> None:
         """Serve the client from the greeting to the end."""
@@ -370,10 +319,3 @@ class Connection(SMTP):
 
 async def _nowhere() -> str:
     return ""
-
-
-def _peer(name: object) -> str:
-    """The client's IP address, "" on a unix socket."""
-    if not isinstance(name, tuple):
-        return ""
-    return str(name[0]).removeprefix("::ffff:").partition("%")[0]

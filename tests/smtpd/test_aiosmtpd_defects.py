@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from smtpd.listener.connection import CHUNK
+from smtpd.listener.plumbing import CHUNK
 from smtpd.listener.content import Content
 from smtpd.listener.limits import Limits
 from smtpd.listener.policies import CatchAll
