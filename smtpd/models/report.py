@@ -32,6 +32,8 @@ class Report(models.Model):
     )
     # When it was queued, or found better not sent. None: it is owed.
     settled_at = models.DateTimeField(null=True, blank=True)
+    # Of what was told: the same news of the same message is not told again soon.
+    fingerprint = models.CharField(max_length=32, blank=True, db_default="", default="")
 
     objects = ReportQuerySet.as_manager()
 
@@ -47,6 +49,11 @@ class Report(models.Model):
                 fields=("id",),
                 condition=models.Q(settled_at=None),
                 name="report_owed",
+            ),
+            models.Index(
+                fields=("fingerprint",),
+                condition=~models.Q(fingerprint=""),
+                name="report_by_fingerprint",
             ),
         )
 

@@ -25,6 +25,7 @@ from smtpd import fields
 from smtpd.correction import decide, new_address
 from smtpd.dsn import Action, Wish
 from smtpd.events import add_event
+from smtpd.fields import Field
 from smtpd.models import Delivery, Domain, Message, Outgoing, Report
 from smtpd.queue.mail import post
 from smtpd.replies import Reply
@@ -172,7 +173,8 @@ def _claim(
 def _send(message: Message, news: News, wish: Wish) -> bool:
     """Queue the report, unless it would do harm and nobody asked for it."""
     head, _ = fields.split(message.head)
-    why = restraint.reason(message.reverse_path, head)
+    mark = _fingerprint(message, news, head)
+    why = restraint.reason(message.reverse_path, head) or _told_lately(mark)
     if why and not wish.asks_for(news.action):
         add_event(message, RETURNED, f"{news.address}: the sender is not told: {why}.")
         log.info("%s returned=no address=%s why=%s", message, news.address, why)
@@ -191,9 +193,25 @@ def _send(message: Message, news: News, wish: Wish) -> bool:
         author=f"postmaster@{frame.domain}",
         needs_utf8=not message.reverse_path.isascii(),
     )
+    message.reports.filter(address=news.address, action=news.action).update(
+        fingerprint=mark
+    )
     add_event(message, RETURNED, f"{news.address}: {_SAID[news.action]}")
     log.info("%s returned=%s address=%s", message, news.action, news.address)
     return True
+
+
+def _fingerprint(message: Message, news: News, head: Sequence[Field]) -> str:
+    body = bytes(message.raw)[message.body_at :]
+    said = f"{news.action} {news.status}"
+    return restraint.fingerprint(message.reverse_path, news.address, said, head, body)
+
+
+def _told_lately(mark: str) -> str:
+    """Why not again: a program that sends the same message every day."""
+    since = timezone.now() - restraint.AGAIN_AFTER
+    told = Report.objects.filter(fingerprint=mark, settled_at__gt=since)
+    return "they were told of the same message within a week" if told.exists() else ""
 
 
 def _original(message: Message) -> Original:

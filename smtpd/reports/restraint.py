@@ -6,18 +6,22 @@ is spam. Whoever asks with NOTIFY wants to hear all the same.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Sequence
+from datetime import timedelta
 
 from smtpd import fields
 from smtpd.fields import Field
 
 # Senders that are no persons: those who report and those who do not read.
 _NOBODY = re.compile(
-    r"(?:mailer-daemon|postmaster|no-?reply|do-?not-?reply|.*-bounces?|bounces?)"
-    r"(?:[+=-].*)?",
+    r"(?:mailer-daemon|postmaster|no[-_.]?reply|do[-_.]?not[-_.]?reply|nobody"
+    r"|(?:.*-)?bounces?|.*-(?:owner|request)|owner-.+)(?:[+=-].*)?",
     re.IGNORECASE,
 )
+# The same news of the same message is told once in this time.
+AGAIN_AFTER = timedelta(days=7)
 _BULK = frozenset({"bulk", "list", "junk", "auto_reply"})
 
 
@@ -43,3 +47,19 @@ def _said_by(field: Field) -> str:
     }
     is_one, why = faults.get(field.name, (False, ""))
     return why if is_one else ""
+
+
+def fingerprint(
+    reverse_path: str, address: str, news: str, head: Sequence[Field], body: bytes
+) -> str:
+    """The same for the same news of a message that a program sends daily.
+
+    What a new copy has anew (Date, Message-ID, Received) is not in it.
+    """
+    subject = next((field.value for field in head if field.name == "subject"), b"")
+    parts = (reverse_path.lower(), address.lower(), news, subject.strip(), body)
+    digest = hashlib.blake2b(digest_size=16)
+    for part in parts:
+        octets = part if isinstance(part, bytes) else part.encode()
+        digest.update(b"%d:%b" % (len(octets), octets))
+    return digest.hexdigest()
