@@ -8,11 +8,12 @@ the wording is kept.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any, Generic, TypeVar
 
-from django.db import DEFAULT_DB_ALIAS, connection, connections
+from django.db import DEFAULT_DB_ALIAS, Error, connection, connections
 from django.db.models import Model, QuerySet
 
 from smtpd import gathering, pieces
@@ -241,16 +242,19 @@ class Hints:
     def tell(self) -> None:
         """Have an index used wherever there is one, and nothing compiled.
 
+        Call it behind work: it opens no connection, and never fails.
+
         Statements are planned once: on a young site, when a whole table is
         quicker to read than its index, and it is not young for long. One that
         has no index seems so dear then that it would be compiled, for 300 ms.
         """
-        connection.ensure_connection()
-        if connection.connection is self._told or connection.vendor != "postgresql":
+        found = connection.connection
+        if found is None or found is self._told or connection.vendor != "postgresql":
             return
-        with connection.cursor() as cursor:
+        self._told = found
+        # What was to be done is done: this is not worth a failure.
+        with suppress(Error), connection.cursor() as cursor:
             cursor.execute(_HINTS)
-        self._told = connection.connection
 
 
 def columns(model: type[Model]) -> list[str]:

@@ -93,19 +93,22 @@ class Threads:
     def _run(self, work: Callable[[], T], twice: bool) -> T:
         """Ask whether the connection still works when it rested for a while."""
         thread = threading.get_ident()
+        has_rested = time.monotonic() - self._used_at.get(thread, 0.0) > REST_SECONDS
         try:
-            if time.monotonic() - self._used_at.get(thread, 0.0) > REST_SECONDS:
+            if has_rested:
                 close_old_connections()
                 self._open[thread] = connections[DEFAULT_DB_ALIAS]
-                self._hints[thread].tell()
-            return work()
+            found = work()
         except (InterfaceError, OperationalError):
             connections.close_all()
             if not twice:
                 raise
-            return work()
+            found = work()
         finally:
             self._used_at[thread] = time.monotonic()
+        if has_rested:
+            self._hints[thread].tell()
+        return found
 
 
 def trouble(error: Exception, peer: str) -> Reply:

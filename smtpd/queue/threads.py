@@ -24,11 +24,12 @@ _here = _Here()
 def safely(action: Callable[..., T], *args: object) -> T:
     """Run it; a broken connection is not kept."""
     try:
-        _here.hints.tell()
-        return action(*args)
+        found = action(*args)
     except Exception:
         connection.close()
         raise
+    _here.hints.tell()
+    return found
 
 
 def leave_database() -> None:
