@@ -169,7 +169,7 @@ def test_no_signed_field_changes_goes_or_gets_a_second_one(name: str) -> None:
         assert not is_good("ed25519", b"\r\n".join(changed)), spoilt
 
 
-@pytest.mark.parametrize("name", GUARDED)
+@pytest.mark.parametrize("name", ["from", "reply-to", "to", "cc", "subject"])
 def test_what_readers_see_cannot_be_added(name: str) -> None:
     start = name.encode() + b":"
     lines = HEAD.splitlines(keepends=True)
