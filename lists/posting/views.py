@@ -63,8 +63,21 @@ def post(request: HttpRequest, address: str, pk: int) -> HttpResponse:
         "letter": shown,
         "words": shown.text or reading.words(shown.html),
         "may_write": writing.may_write(mlist, request.user),
+        "refusals": _refusals(found) if role >= Role.MODERATOR else [],
     }
     return render(request, "lists/posting/post.html", context)
+
+
+def _refusals(found: Post) -> list[tuple[str, str, int]]:
+    """Why copies wait or failed: state, words and how many, the most first."""
+    refused = Delivery.objects.filter(
+        outgoing=found.outgoing_id, state__in=(STATE.QUEUED, STATE.FAILED)
+    ).exclude(failure="")
+    counts = refused.order_by().values_list("state", "failure").annotate(n=Count("id"))
+    return [
+        (STATE(state).label, WORDS[Failure(failure)], count)
+        for state, failure, count in counts.order_by("-n", "failure")
+    ]
 
 
 def _progress(outgoings: list[int | None]) -> dict[int, Counter[str]]:

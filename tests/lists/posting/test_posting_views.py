@@ -7,6 +7,7 @@ from django.conf import settings
 
 from lists.delivery.actions import fan_out
 from lists.models import MailingList
+from smtpd.models import Delivery
 from tests.lists.posts import NICK, make_mail, post_to
 from tests.lists.site import Site, make_site
 
@@ -65,3 +66,19 @@ def test_the_trace_is_linked_for_owners(site: Site) -> None:
         f"/messages/{key}/"
         in site.as_("olga").get(f"{site.url}posts/").content.decode()
     )
+
+
+def test_moderators_read_why_copies_were_not_taken(site: Site) -> None:
+    MailingList.objects.update(is_archived=True)
+    beans = site.mlist.posts.get(subject="Beans")
+    fan_out(beans.pk)
+    copies = list(Delivery.objects.filter(outgoing__post=beans).order_by("pk"))
+    assert len(copies) > 2
+    full, sent = copies[:1], copies[1:]
+    Delivery.objects.filter(pk=full[0].pk).update(state="failed", failure="full")
+    Delivery.objects.filter(pk__in=[row.pk for row in sent]).update(state="sent")
+    url = f"{site.url}posts/{beans.pk}/"
+    page = site.as_("mori").get(url).content.decode()
+    assert "Their mailbox is full" in page
+    assert "1 failed" in page
+    assert "mailbox is full" not in site.as_("sam").get(url).content.decode()
