@@ -20,6 +20,7 @@ from lists.posting import writing
 from smtpd import letter
 from smtpd.models import Delivery, Outgoing
 from smtpd.models.outgoing import TALLY
+from smtpd.outbound.failures import WORDS, Failure
 
 PAGE = 25
 STATE = Delivery.State
