@@ -21,7 +21,7 @@ from django.views.decorators.http import require_safe
 from kombu import Connection
 
 from project.checks import broker_trouble
-from smtpd.models import Delivery
+from smtpd.queue import due
 from smtpd.queue.alarms import alarms
 
 log = logging.getLogger(__name__)
@@ -63,11 +63,7 @@ def _ask_database() -> tuple[bool, float | None]:
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
-        due = Delivery.objects.waiting().filter(next_attempt_at__lte=timezone.now())
-        oldest = due.order_by("next_attempt_at").values_list(
-            "next_attempt_at", flat=True
-        )
-        return True, _age(oldest.first())
+        return True, _age(due.oldest())
     except Error:
         log.exception("unhealthy part=database")
         return False, None

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from django.db.models import Count, Min
+from django.db.models import Count
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
@@ -21,6 +21,7 @@ from prometheus_client.registry import Collector
 from lists.models import MailingList, Post, Subscription
 from project.health import look
 from smtpd.models import Delivery, Message, Outgoing
+from smtpd.queue import due
 
 
 def _gauge(name: str, text: str, value: float) -> GaugeMetricFamily:
@@ -50,8 +51,7 @@ def _deliveries() -> Iterator[GaugeMetricFamily]:
 
 
 def _oldest_due() -> float:
-    due = Delivery.objects.waiting().filter(next_attempt_at__lte=timezone.now())
-    oldest = due.aggregate(at=Min("next_attempt_at"))["at"]
+    oldest = due.oldest()
     return (timezone.now() - oldest).total_seconds() if oldest else 0.0
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from django.db.models import Count, Min
+from django.db.models.functions import Greatest
 
 from smtpd.models import Delivery, Destination
 
@@ -54,7 +55,7 @@ def read_backlog() -> list[Backlog]:
     rows = unfinished.values("destination", "state").annotate(
         n=Count("id"),
         oldest=Min("outgoing__created_at"),
-        due=Min("next_attempt_at"),
+        due=Min(Greatest("next_attempt_at", "updated_at")),
     )
     for row in rows:
         backlog = found.setdefault(row["destination"], Backlog(row["destination"]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Self
 
 from django.db import models
@@ -62,6 +63,7 @@ class Delivery(models.Model):
     # Attempts that ended between our final dot and the reply: a second copy
     # is possible for each.
     ambiguous = models.PositiveSmallIntegerField(default=0)
+    # Its position in line as well: rows of a new message get one in the past.
     next_attempt_at = models.DateTimeField()
     # Who has it: only the holder of the lease may record a result.
     lease = models.BigIntegerField(null=True, blank=True)
@@ -122,6 +124,11 @@ class Delivery(models.Model):
 
     def __str__(self) -> str:
         return f"{self.address}: {self.state}"
+
+    @property
+    def due_at(self) -> datetime:
+        """Since when it can be sent, or from when on."""
+        return max(self.next_attempt_at, self.updated_at)
 
     @property
     def why(self) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 from django.contrib import messages
 from django.core.paginator import Paginator
 from django.db.models import Count, Min, Q
+from django.db.models.functions import Greatest
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
@@ -103,7 +104,7 @@ def _destinations(rows: DeliveryQuerySet) -> list[dict[str, Any]]:
         for name, count, first in rows.waiting()
         .order_by()
         .values_list("destination")
-        .annotate(n=Count("id"), first=Min("next_attempt_at"))
+        .annotate(n=Count("id"), first=Min(Greatest("next_attempt_at", "updated_at")))
     }
     known = {
         row.name: row

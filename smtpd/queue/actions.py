@@ -15,6 +15,7 @@ from smtpd.models import Delivery, Destination, Domain, Message, Outgoing
 from smtpd.models.delivery import DeliveryQuerySet
 from smtpd.queue.destinations import as_sql, destination_of
 from smtpd.queue.nudge import nudge
+from smtpd.queue.schedule import HEAD_START, STEP, position
 from smtpd.queue.tasks import deliver
 
 State = Delivery.State
@@ -22,16 +23,38 @@ State = Delivery.State
 # Columns in the order of freeze()'s SELECT. What is not named in the query of
 # the caller is the same for all rows. INSERT is the first word: Python counts
 # the rows of a statement that begins with WITH as -1 on SQLite.
+#
+# The position in line (`schedule`) is a step behind the first that waits for the
+# same destination, or behind the head start, and a step more for each row.
 _FREEZE = """
 INSERT INTO smtpd_delivery (
     outgoing_id, address, ref, destination, lane, state,
     attempts, claims, ambiguous, next_attempt_at,
     enhanced, text, host, updated_at
 )
-WITH recipients (address, ref, domain) AS ({recipients})
-SELECT %s, address, ref, {destination}, %s, 'queued', 0, 0, 0, %s, '', '', '', %s
-FROM recipients
+WITH recipients (address, ref, domain) AS ({recipients}),
+lines (destination, head) AS MATERIALIZED (
+  SELECT name, {least}(%s, COALESCE((
+    SELECT MIN(next_attempt_at) FROM smtpd_delivery
+    WHERE destination = name AND lane = %s AND state = 'queued'), %s))
+  FROM (SELECT DISTINCT {destination} AS name FROM recipients) AS named)
+SELECT %s, address, ref, lines.destination, %s, 'queued', 0, 0, 0,
+  {least}(%s, {position}), '', '', '', %s
+FROM recipients JOIN lines ON lines.destination = {destination}
 """
+_STEPS = f"row_number() OVER () * {STEP.total_seconds()}"
+# Both know the time to a millisecond at least.
+_DIALECTS = {
+    "postgresql": {
+        "least": "LEAST",
+        "position": f"lines.head + {_STEPS} * INTERVAL '1 s'",
+    },
+    "sqlite": {
+        "least": "MIN",
+        "position": "strftime('%%Y-%%m-%%d %%H:%%M:%%f', lines.head,"
+        f" ({_STEPS}) || ' seconds')",
+    },
+}
 
 
 def enqueue(outgoing: Outgoing, recipients: Iterable[tuple[str, int | None]]) -> int:
@@ -49,10 +72,10 @@ def enqueue(outgoing: Outgoing, recipients: Iterable[tuple[str, int | None]]) ->
             ref=ref,
             destination=destination_of(address),
             lane=outgoing.lane,
-            next_attempt_at=now,
+            next_attempt_at=position(now, number),
             updated_at=now,
         )
-        for address, ref in once.values()
+        for number, (address, ref) in enumerate(once.values())
     ]
     Delivery.objects.bulk_create(rows)
     if rows:
@@ -102,12 +125,19 @@ def freeze(outgoing: Outgoing, recipients: QuerySet[Any, tuple[str, int, str]]) 
     joins or leaves afterwards changes nothing for this message.
     """
     select, params = recipients.query.sql_with_params()
-    now = connection.ops.adapt_datetimefield_value(timezone.now())
+    moment = timezone.now()
+    now, head = map(
+        connection.ops.adapt_datetimefield_value, (moment, moment - HEAD_START)
+    )
+    statement = _FREEZE.format(
+        recipients=select,
+        destination=as_sql("domain"),
+        **_DIALECTS[connection.vendor],
+    )
+    lane = outgoing.lane
+    told = [*params, head, lane, head, outgoing.pk, lane, now, now]
     with connection.cursor() as cursor:
-        cursor.execute(
-            _FREEZE.format(recipients=select, destination=as_sql("domain")),
-            [*params, outgoing.pk, outgoing.lane, now, now],
-        )
+        cursor.execute(statement, told)
         count = int(cursor.rowcount)
     if count:
         nudge(deliver)

@@ -7,12 +7,13 @@ probes each, however many rows a destination has.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from django.db import connection
 from django.utils import timezone
 
-from smtpd.models import Delivery
+from smtpd.models import Delivery, Outgoing
 from smtpd.outbound.relay import RELAY, is_direct
 from smtpd.queue.ledger import BATCH
 
@@ -58,6 +59,24 @@ WHERE walk.name IS NOT NULL ORDER BY walk.step
 """  # noqa: S608 - constants only
 
 
+# Since when the first one in each line could be sent: its position may be earlier.
+_FIRST = """
+(SELECT {greatest}(first.next_attempt_at, first.updated_at)
+ FROM smtpd_delivery AS first
+ WHERE first.destination = walk.name AND first.state = 'queued'
+   AND first.lane = {lane} AND first.next_attempt_at <= %s
+ ORDER BY first.next_attempt_at LIMIT 1)
+"""
+_OLDEST = f"""
+WITH RECURSIVE walk (name) AS (
+  SELECT ({_NEXT.format(behind="''")})
+  UNION ALL
+  SELECT ({_NEXT.format(behind="walk.name")})
+  FROM walk WHERE walk.name IS NOT NULL)
+SELECT MIN({{fast}}), MIN({{bulk}}) FROM walk WHERE walk.name IS NOT NULL
+"""  # noqa: S608 - constants only
+
+
 @dataclass(frozen=True, slots=True)
 class Waiting:
     """A destination that has mail queued."""
@@ -89,6 +108,28 @@ def everything() -> list[Waiting]:
         page = walk(page[-1].name)
         found += page
     return found
+
+
+def oldest() -> datetime | None:
+    """Since when that waits which waits longest; None: nothing is due."""
+    greatest = "GREATEST" if connection.vendor == "postgresql" else "MAX"
+    lanes = {
+        name.lower(): _FIRST.format(greatest=greatest, lane=int(Outgoing.Lane[name]))
+        for name in ("FAST", "BULK")
+    }
+    now = connection.ops.adapt_datetimefield_value(timezone.now())
+    with connection.cursor() as cursor:
+        cursor.execute(_OLDEST.format(**lanes), [now, now])
+        row = cursor.fetchone()
+    found = [_moment(value) for value in row if value is not None]
+    return min(found, default=None)
+
+
+def _moment(value: datetime | str) -> datetime:
+    """SQLite gives the text it keeps."""
+    if isinstance(value, datetime):
+        return value
+    return datetime.fromisoformat(value).replace(tzinfo=UTC)
 
 
 def is_crowded() -> bool:

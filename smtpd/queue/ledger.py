@@ -52,7 +52,7 @@ class Change:
 
     row: Claimed
     state: str
-    # When it is due again, if it is still queued.
+    # When it is due again, if it is still queued; None: now, with the first.
     due_at: datetime | None = None
     is_ambiguous: bool = False
     # An attempt in which nothing was sent does not count.
@@ -97,7 +97,14 @@ WITH new (
 ) AS ({rows})
 UPDATE smtpd_delivery SET
   state = new.state,
-  next_attempt_at = COALESCE(new.due_at, smtpd_delivery.next_attempt_at),
+  next_attempt_at = CASE
+    WHEN new.due_at IS NOT NULL THEN new.due_at
+    WHEN new.state <> 'queued' THEN smtpd_delivery.next_attempt_at
+    ELSE COALESCE((
+      SELECT MIN(first.next_attempt_at) FROM smtpd_delivery AS first
+      WHERE first.destination = smtpd_delivery.destination
+        AND first.lane = smtpd_delivery.lane AND first.state = 'queued'
+        AND first.next_attempt_at <= %s), %s) END,
   attempts = smtpd_delivery.attempts - new.unused,
   ambiguous = smtpd_delivery.ambiguous + new.ambiguous,
   claims = 0, lease = NULL, code = new.code, enhanced = new.enhanced,
@@ -166,7 +173,7 @@ def record(changes: Sequence[Change]) -> set[int]:
         params = [value for row in values for value in row]
     with connection.cursor() as cursor:
         now = _adapt(timezone.now())
-        cursor.execute(_RECORD.format(rows=rows), [*params, now])
+        cursor.execute(_RECORD.format(rows=rows), [*params, now, now, now])
         return {row[0] for row in cursor.fetchall()}
 
 

@@ -114,7 +114,7 @@ def changed(
         else:
             state = State.QUEUED
             wait = schedule.next_wait(row.attempts, random.random())  # noqa: S311 - jitter
-            due_at = now + wait if is_attempt else now
+            due_at = now + wait if is_attempt else None
     return Change(
         row,
         state,

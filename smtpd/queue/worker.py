@@ -27,7 +27,6 @@ from functools import partial
 from typing import Any, TypeVar
 
 from django.db import InterfaceError, OperationalError
-from django.utils import timezone
 
 from smtpd.models import Delivery
 from smtpd.outbound.opening import HostTrouble
@@ -246,10 +245,9 @@ class Worker:
             self._change(changed(row, result, job.queued_at))
 
     def _unsent(self, jobs: list[Job]) -> None:
-        now = timezone.now()
         for job in jobs:
             for row in job.rows:
-                self._change(Change(row, State.QUEUED, now, is_attempt=False))
+                self._change(Change(row, State.QUEUED, is_attempt=False))
 
     def _trouble(self, name: str, trouble: HostTrouble, jobs: list[Job]) -> None:
         """The host's failure, not theirs; but too old is too old."""

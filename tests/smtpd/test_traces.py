@@ -78,7 +78,7 @@ def test_the_backlog_has_what_is_not_at_an_end() -> None:
     assert backlog.destination == row.destination
     assert backlog.states == {"queued": 1}
     assert backlog.oldest_at == row.outgoing.created_at
-    assert backlog.next_attempt_at == row.next_attempt_at
+    assert backlog.next_attempt_at == row.due_at
     assert [(r.reply, r.count) for r in backlog.reasons] == [("451 4.7.1 later", 1)]
 
 

@@ -74,6 +74,6 @@ def _delivery(row: Delivery) -> dict[str, object]:
         "enhanced": row.enhanced,
         "text": row.text,
         "host": row.host,
-        "next_attempt_at": row.next_attempt_at.isoformat(),
+        "next_attempt_at": row.due_at.isoformat(),
         "updated_at": row.updated_at.isoformat(),
     }
