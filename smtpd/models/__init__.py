@@ -9,6 +9,7 @@ from smtpd.models.outgoing import Outgoing
 from smtpd.models.delivery import Delivery
 from smtpd.models.report import Report
 from smtpd.models.destination import Destination
+from smtpd.models.pace import Pace
 from smtpd.models.copy import Copy
 from smtpd.models.app_password import AppPassword
 
@@ -22,6 +23,7 @@ __all__ = [
     "Event",
     "Message",
     "Outgoing",
+    "Pace",
     "Report",
     "SigningKey",
 ]

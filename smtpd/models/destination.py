@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from django.db import models
+
+# Later than any worker lives, and what both databases can hold.
+FOREVER = datetime(9999, 1, 1, tzinfo=UTC)
 
 
 class Destination(models.Model):
@@ -19,6 +24,10 @@ class Destination(models.Model):
     # At which stage, and with which code; None: there was no reply.
     stage = models.CharField(max_length=8, blank=True, db_default="", default="")
     code = models.PositiveSmallIntegerField(null=True, blank=True)
+    # A person said that nothing goes there until somebody lets it: backoff_until
+    # is FOREVER then, so that workers need to look at one column only.
+    held_at = models.DateTimeField(null=True, blank=True)
+    held_by = models.CharField(max_length=254, blank=True, db_default="", default="")
 
     class Meta:
         ordering = ("name",)
