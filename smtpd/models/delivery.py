@@ -105,6 +105,12 @@ class Delivery(models.Model):
                 condition=models.Q(state="queued", failure="blocked"),
                 name="delivery_blocked",
             ),
+            # What a person has to decide about; no copy passes through here.
+            models.Index(
+                fields=("destination",),
+                condition=models.Q(state__in=("held", "quarantined")),
+                name="delivery_stopped",
+            ),
         )
         constraints = (
             models.CheckConstraint(
