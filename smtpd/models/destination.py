@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from django.core.validators import MinValueValidator
 from django.db import models
 
 # Later than any worker lives, and what both databases can hold.
@@ -12,6 +13,11 @@ FOREVER = datetime(9999, 1, 1, tzinfo=UTC)
 
 class Destination(models.Model):
     """Whom we talk to, and whether to leave them alone for a while."""
+
+    class Period(models.IntegerChoices):
+        MINUTE = 60, "a minute"
+        HOUR = 3600, "an hour"
+        DAY = 86400, "a day"
 
     # `relay`, or a domain: what Delivery.destination says.
     name = models.CharField(max_length=255, unique=True)
@@ -28,6 +34,25 @@ class Destination(models.Model):
     # is FOREVER then, so that workers need to look at one column only.
     held_at = models.DateTimeField(null=True, blank=True)
     held_by = models.CharField(max_length=254, blank=True, db_default="", default="")
+
+    # What an admin of the site allows it; None: as everybody. Of all processes on
+    # all machines together.
+    most_connections = models.PositiveSmallIntegerField(
+        null=True, blank=True, validators=[MinValueValidator(1)]
+    )
+    most_copies = models.PositiveIntegerField(
+        null=True, blank=True, validators=[MinValueValidator(1)]
+    )
+    period = models.PositiveIntegerField(
+        choices=Period, default=Period.MINUTE, db_default=Period.MINUTE
+    )
+    # How far the copies taken so far use up the time.
+    spent_until = models.DateTimeField(null=True, blank=True)
+    # What has a limit is served by one process at a time: which, and how long.
+    served_by = models.CharField(max_length=32, blank=True, db_default="", default="")
+    served_until = models.DateTimeField(null=True, blank=True)
+    # Times in a row that it asked us to be slower and got a rest.
+    slowdowns = models.PositiveIntegerField(default=0, db_default=0)
 
     class Meta:
         ordering = ("name",)

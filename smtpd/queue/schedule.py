@@ -6,6 +6,7 @@ up, and allows more eagerness at first: most trouble is over in minutes.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from smtpd.outbound.results import Outcome, Result
@@ -17,6 +18,9 @@ FIRST_BACKOFF = timedelta(seconds=2)
 LONGEST_BACKOFF = timedelta(minutes=5)
 FIRST_REST = timedelta(seconds=300)
 LONGEST_REST = timedelta(seconds=4000)
+# One that asks for less gets a break, longer each time.
+FIRST_BREAK = timedelta(seconds=30)
+LONGEST_BREAK = timedelta(minutes=10)
 # Rows are taken in the order of next_attempt_at, and those of a new message get
 # one in the past, each a step behind the one before. The first ones of a small
 # message so stand before all but the first ones of a large one, and large ones
@@ -58,6 +62,48 @@ def rest(failures: int, dice: float) -> timedelta:
 def position(now: datetime, number: int) -> datetime:
     """The position in the fast lane of a new message's rows, counted from 0."""
     return min(now, now - HEAD_START + number * _FAST_STEP)
+
+
+def pause(slowdowns: int, dice: float) -> timedelta:
+    """How long to leave a host in peace that asked for less so many times.
+
+    The dice take up to a quarter off.
+    """
+    wait = FIRST_BREAK * 2.0 ** min(slowdowns, _DOUBLINGS)
+    return min(wait, LONGEST_BREAK) * (1 - dice / 4)
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """At most so many copies in any period of that length.
+
+    A tenth may go at once, the rest comes evenly.
+    """
+
+    most: int
+    period: timedelta
+
+    @property
+    def burst(self) -> int:
+        """How many may go at once after a silence."""
+        return max(1, self.most // 10)
+
+    @property
+    def step(self) -> timedelta:
+        """The time that a copy uses up."""
+        return self.period / (self.most - self.burst + 1)
+
+    def take(self, spent: datetime, now: datetime, wanted: int) -> int:
+        """How many of those wanted may go now, if time is used up to `spent`."""
+        ahead = max(timedelta(0), spent - now)
+        # Rounded up: what is used in part is used.
+        used = -(-ahead // self.step)
+        return max(0, min(wanted, self.burst - used))
+
+    def wait(self, spent: datetime, now: datetime) -> timedelta:
+        """How long until the next may go."""
+        ahead = max(timedelta(0), spent - now)
+        return max(timedelta(0), ahead - (self.burst - 1) * self.step)
 
 
 def is_poison(claims: int) -> bool:
