@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import logging
 import secrets
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -22,6 +23,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from smtpd import fields
+from smtpd.authenticity import proof
 from smtpd.correction import decide, new_address
 from smtpd.dsn import Action, Wish
 from smtpd.events import add_event
@@ -36,6 +38,8 @@ from smtpd.routing import Route
 log = logging.getLogger(__name__)
 
 RETURNED = "returned"
+# How long one task asks DNS; the next one goes on.
+_SETTLE_SECONDS = 60.0
 _SAID = {
     Action.FAILED: "the sender was told that it could not be delivered.",
     Action.DELAYED: "the sender was told that it is late.",
@@ -97,20 +101,48 @@ def refused(message: Message, route: Route, reply: Reply) -> bool:
 
 
 def settle(report_ids: Sequence[int]) -> int:
-    """Send reports that are owed; return how many went out."""
-    count = 0
+    """Send reports that are owed; return how many went out.
+
+    A stranger is told what they did not ask for only if DNS says that it was they
+    who sent the message. While it does not answer the report is owed still.
+    """
+    count, until = 0, time.monotonic() + _SETTLE_SECONDS
     for number in report_ids:
-        with transaction.atomic():
-            rows = Report.objects.owed().select_related("delivery__outgoing", "message")
-            report = rows.select_for_update(of=("self",)).filter(pk=number).first()
-            if report is None or report.delivery is None:
-                continue
-            report.settled_at = timezone.now()
-            report.save(update_fields=["settled_at"])
-            delivery = report.delivery
-            news = _news(Action(report.action), delivery)
-            count += _send(report.message, news, delivery.outgoing.wish)
+        if time.monotonic() > until:
+            break
+        owed = Report.objects.owed().select_related("delivery__outgoing", "message")
+        found = owed.defer("message__raw").filter(pk=number).first()
+        if found is None or found.delivery is None:
+            continue
+        wish = found.delivery.outgoing.wish
+        may = wish.asks_for(Action(found.action)) or _is_proven(found.message)
+        if may is not None:
+            count += _settle(number, is_proven=may)
     return count
+
+
+def _is_proven(message: Message) -> bool | None:
+    """None: ask again."""
+    try:
+        return proof.is_proven(message)
+    except proof.Later:
+        is_over = message.received_at + restraint.ASK_FOR < timezone.now()
+        return False if is_over else None
+
+
+@transaction.atomic
+def _settle(number: int, *, is_proven: bool) -> bool:
+    rows = Report.objects.owed().select_related("delivery__outgoing", "message")
+    report = rows.select_for_update(of=("self",)).filter(pk=number).first()
+    if report is None or report.delivery is None:
+        return False
+    report.settled_at = timezone.now()
+    report.save(update_fields=["settled_at"])
+    news = _news(Action(report.action), report.delivery)
+    if not is_proven:
+        _withhold(report.message, news, restraint.UNPROVEN)
+        return False
+    return _send(report.message, news, report.delivery.outgoing.wish)
 
 
 def _report(action: Action, delivery_ids: Sequence[int], *, state: str) -> int:
@@ -137,9 +169,11 @@ def _firsts(rows: Iterable[Delivery]) -> list[Delivery]:
 @transaction.atomic
 def _tell_once(news: News, delivery: Delivery) -> bool:
     message, wish = delivery.outgoing.message, delivery.outgoing.wish
-    if not _claim(message, news.address, wish, news.action, delivery):
+    must_ask = not (wish.asks_for(news.action) or proof.is_known(message))
+    if not _claim(message, news.address, wish, news.action, delivery, is_owed=must_ask):
         return False
-    return _send(message, news, wish)
+    # The clock asks DNS: whoever records results has no time to.
+    return not must_ask and _send(message, news, wish)
 
 
 def _tell_of(message: Message, route: Route, action: Action) -> bool:
@@ -159,11 +193,14 @@ def _claim(
     wish: Wish,
     action: Action,
     delivery: Delivery | None,
+    *,
+    is_owed: bool = False,
 ) -> bool:
     """Whether this is to be told, and is ours to tell."""
     if not message.reverse_path or not wish.allows(action):
         return False
-    told = {"settled_at": timezone.now(), "delivery": delivery}
+    settled_at = None if is_owed else timezone.now()
+    told = {"settled_at": settled_at, "delivery": delivery}
     _, is_new = Report.objects.get_or_create(
         message=message, address=address, action=action, defaults=told
     )
@@ -176,8 +213,7 @@ def _send(message: Message, news: News, wish: Wish) -> bool:
     mark = _fingerprint(message, news, head)
     why = restraint.reason(message.reverse_path, head) or _told_lately(mark)
     if why and not wish.asks_for(news.action):
-        add_event(message, RETURNED, f"{news.address}: the sender is not told: {why}.")
-        log.info("%s returned=no address=%s why=%s", message, news.address, why)
+        _withhold(message, news, why)
         return False
     frame = _frame(message, news)
     try:
@@ -199,6 +235,11 @@ def _send(message: Message, news: News, wish: Wish) -> bool:
     add_event(message, RETURNED, f"{news.address}: {_SAID[news.action]}")
     log.info("%s returned=%s address=%s", message, news.action, news.address)
     return True
+
+
+def _withhold(message: Message, news: News, why: str) -> None:
+    add_event(message, RETURNED, f"{news.address}: the sender is not told: {why}.")
+    log.info("%s returned=no address=%s why=%s", message, news.address, why)
 
 
 def _fingerprint(message: Message, news: News, head: Sequence[Field]) -> str:

@@ -48,8 +48,11 @@ def late() -> list[int]:
 
 
 def owed() -> list[int]:
-    """Reports that were promised with the result of a delivery."""
-    rows = Report.objects.owed().order_by("pk")
+    """Reports that were promised with the result of a delivery, or wait for DNS.
+
+    In no order: those for whom DNS is silent must not stand before the others.
+    """
+    rows = Report.objects.owed().order_by("?")
     return list(rows.values_list("pk", flat=True)[:_MOST])
 
 

@@ -22,6 +22,9 @@ _NOBODY = re.compile(
 )
 # The same news of the same message is told once in this time.
 AGAIN_AFTER = timedelta(days=7)
+# How long DNS may keep us from knowing who sent a message.
+ASK_FOR = timedelta(days=1)
+UNPROVEN = "nothing proves that the message came from them (SPF)"
 _BULK = frozenset({"bulk", "list", "junk", "auto_reply"})
 
 
