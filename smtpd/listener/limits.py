@@ -51,6 +51,9 @@ class Limits:
     greeting_pause: float = 0.0
     # For the client to read our replies.
     write_seconds: float = 60
+    # For the database to answer. RFC 5321 4.5.3.2.6 gives us 600 for a message,
+    # but for a MAIL or RCPT some clients have less patience.
+    database_seconds: float = 25
     # For messages on their way when we are told to stop.
     grace_seconds: float = 10
 

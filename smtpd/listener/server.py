@@ -48,7 +48,7 @@ class Listener:
         self.folder = folder
         self.tls_context = tls_context
         self.blocklists = blocklists
-        self.threads = Threads(limits.threads)
+        self.threads = Threads(limits.threads, limits.database_seconds)
         self.writers: Writers[Sequence[Reply]] = Writers(self.threads)
         self.is_stopping = False
         # When the last content must have come in.

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import secrets
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
@@ -36,12 +37,26 @@ REST_SECONDS = 5.0
 QUICK = 2
 # ...but when all have been at it for so long, they wait for the database.
 LONG_SECONDS = 0.05
+# What somebody waits for an answer; longer than SQLite waits for its lock.
+DATABASE_SECONDS = 25.0
+
+
+@contextlib.asynccontextmanager
+async def in_time(seconds: float) -> AsyncIterator[None]:
+    """Raise OperationalError when the database says nothing for so long."""
+    try:
+        async with asyncio.timeout(seconds):
+            yield
+    except TimeoutError as error:
+        raise OperationalError(f"no answer in {seconds:g} s") from error
 
 
 class Threads:
     """A bounded pool; each thread keeps a connection of its own."""
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, seconds: float = DATABASE_SECONDS) -> None:
+        # How long an answer may take, the wait for a thread included.
+        self.seconds = seconds
         self._quick = ThreadPoolExecutor(QUICK, thread_name_prefix="smtpd")
         # For large messages, and for everything while the others are stuck.
         self._spare = ThreadPoolExecutor(
@@ -59,14 +74,16 @@ class Threads:
     ) -> T:
         """Run work in a thread; `twice` again when its connection was dead.
 
-        A caller that is cancelled leaves the work running to its end.
+        A caller that is cancelled, or waited too long, leaves work that has begun
+        running to its end; other work is dropped.
         """
         loop = asyncio.get_running_loop()
         if is_long or self._is_stuck():
             future = loop.run_in_executor(self._spare, self._run, work, twice)
         else:
             future = loop.run_in_executor(self._quick, self._run_quick, work, twice)
-        return await asyncio.shield(future)
+        async with in_time(self.seconds):
+            return await future
 
     def close(self) -> None:
         """Wait for what runs and take no more."""

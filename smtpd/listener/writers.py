@@ -18,7 +18,7 @@ from typing import Generic, TypeVar
 from django.db import InterfaceError, OperationalError, connections, transaction
 
 from smtpd.gathering import gather
-from smtpd.listener.threads import LONG_SECONDS, Threads
+from smtpd.listener.threads import LONG_SECONDS, Threads, in_time
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -43,13 +43,20 @@ class Writers(Generic[T]):
         """Run work and return what it returns once that is committed.
 
         Work that raises leaves nothing behind, and may have run twice: first
-        with others, then alone. A caller that is cancelled leaves it running.
+        with others, then alone. A caller that is cancelled, or waited too long,
+        leaves work that has begun running; other work is dropped.
         """
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._waiting.append((work, future))
+        item = (work, future)
+        self._waiting.append(item)
         if not self._tasks:
             self._start()
-        return await asyncio.shield(future)
+        try:
+            async with in_time(self._threads.seconds):
+                return await asyncio.shield(future)
+        finally:
+            if not future.done() and item in self._waiting:
+                self._waiting.remove(item)
 
     def _start(self) -> None:
         """Have one more writer, if there is work for it."""

@@ -10,10 +10,10 @@ from functools import partial
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection
 
 from smtpd.listener.threads import LONG_SECONDS, QUICK, Threads
-from smtpd.listener.writers import Writers
+from smtpd.listener.writers import TOGETHER, WRITERS, Writers
 from smtpd.queue.threads import leave_database, safely
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -113,3 +113,44 @@ def test_a_connection_is_told_to_use_indexes() -> None:
         pool.submit(safely, setting).result()
         assert pool.submit(safely, setting).result() == "off"
         pool.submit(leave_database).result()
+
+
+def test_nobody_waits_for_ever_for_a_thread_that_hangs(gate: threading.Event) -> None:
+    async def main(threads: Threads) -> None:
+        threads.seconds = 0.2
+        ran: list[int] = []
+        # All threads are stuck; what is behind them is dropped and never runs.
+        hung = [threads.run(gate.wait, is_long=bool(n % 2)) for n in range(4)]
+        late = [threads.run(partial(ran.append, n)) for n in range(3)]
+        answers = await asyncio.gather(*hung, *late, return_exceptions=True)
+        assert [type(answer) for answer in answers] == [OperationalError] * 7
+        gate.set()
+        threads.seconds = PATIENCE
+        assert await threads.run(lambda: "answered") == "answered"
+        assert not ran
+
+    play(main, gate)
+
+
+def test_what_waited_too_long_for_a_writer_is_not_stored(
+    gate: threading.Event,
+) -> None:
+    async def main(threads: Threads) -> None:
+        threads.seconds = 0.3
+        writers: Writers[bool] = Writers(threads)
+        stored: list[int] = []
+
+        def store(number: int) -> bool:
+            stored.append(number)
+            return gate.wait()
+
+        count = WRITERS * TOGETHER + 5
+        works = (writers.run(partial(store, n)) for n in range(count))
+        answers = await asyncio.gather(*works, return_exceptions=True)
+        assert [type(answer) for answer in answers] == [OperationalError] * count
+        gate.set()
+        threads.seconds = PATIENCE
+        assert await writers.run(lambda: True)
+        assert set(stored) <= set(range(WRITERS * TOGETHER))
+
+    play(main, gate)
