@@ -112,8 +112,8 @@ def _kept(waiting: int) -> str:
 
 
 def _of_the_blocking() -> list[Alarm]:
-    """Those who take our connections and refuse what comes over them."""
-    rows = Delivery.objects.blocked().filter(attempts__gt=0)
+    """Whatever they refuse; what a relay says at the door is told already."""
+    rows = Delivery.objects.blocked().exclude(destination=RELAY, attempts=0)
     found = rows.order_by("destination").values_list("destination")
     counted = found.annotate(n=Count("id"), last=Max("id"))[:_MOST]
     return [

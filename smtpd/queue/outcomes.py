@@ -48,7 +48,7 @@ def _warn(changes: Sequence[Change]) -> None:
     now = time.monotonic()
     for change in changes:
         name = change.row.destination
-        if change.failure == Failure.BLOCKED and change.is_attempt:
+        if change.failure == Failure.BLOCKED:
             if now - _said_at.get(name, -_SAY_AGAIN) < _SAY_AGAIN:
                 continue
             _said_at[name] = now

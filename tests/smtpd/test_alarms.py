@@ -49,6 +49,14 @@ def test_what_waiting_does_not_mend_is_an_alarm(
     assert is_ours_to_mend(stage, code, failures) is expected
 
 
+@pytest.mark.parametrize(("destination", "count"), [("home.test", 1), ("relay", 0)])
+def test_who_blocks_us_at_the_door_does_too(destination: str, count: int) -> None:
+    """Of the relay's door the relay's own row tells."""
+    make_verp(people(1))
+    Delivery.objects.update(destination=destination, failure="blocked", code=554)
+    assert len(alarms()) == count
+
+
 @pytest.mark.parametrize(
     ("stage", "code", "what", "todo"),
     [
