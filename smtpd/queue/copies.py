@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
@@ -59,6 +59,7 @@ class Job(Transaction):
 class _Entry:
     outgoing: Outgoing
     compiled: Compiled
+    request: Request
     made_at: float = field(default_factory=time.monotonic)
 
 
@@ -149,7 +150,8 @@ def _compiled(outgoing: Outgoing) -> _Entry:
     now = int(time.time())
     # The cache must not keep the bytes a second time.
     outgoing.head = outgoing.copy_head = outgoing.body = b""
-    return _Entry(outgoing, compile_parts(parts, signer, signed_at=now))
+    compiled = compile_parts(parts, signer, signed_at=now)
+    return _Entry(outgoing, compiled, _request(outgoing))
 
 
 def _jobs(entry: _Entry, rows: Sequence[Claimed]) -> Iterator[Job]:
@@ -193,24 +195,22 @@ def _request(outgoing: Outgoing) -> Request:
 
 
 def _job(entry: _Entry, rows: Sequence[Claimed], reverse_path: str, token: str) -> Job:
-    """The signature is made here, in a thread; the bytes when they are sent."""
-    signature = entry.compiled.sign(token)
-    data: Callable[[], bytes] = partial(_data, entry.compiled, signature, token)
+    """The copy is put together and signed when the server wants it.
+
+    By the thread that sends: another one would have to wait for the interpreter
+    behind each signature, and sign for those whom the server refuses.
+    """
     return Job(
         reverse_path,
         [row.address for row in rows],
-        data,
-        entry.compiled.size + len(signature),
+        partial(entry.compiled.signed_copy, token),
+        entry.compiled.size,
         entry.outgoing.needs_8bit,
         entry.outgoing.needs_utf8,
-        _request(entry.outgoing),
+        entry.request,
         rows=rows,
         queued_at=entry.outgoing.created_at,
     )
-
-
-def _data(compiled: Compiled, signature: bytes, token: str) -> bytes:
-    return signature + compiled.copy(token)
 
 
 __all__ = ["Copies", "Job", "Refused", "Unsendable"]
