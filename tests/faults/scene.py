@@ -165,13 +165,15 @@ def scene(
     env: Mapping[str, str] | None = None,
     sink: Sink | None = None,
     folder: Path | None = None,
+    home: Path | None = None,
 ) -> Iterator[Scene]:
     """Start a site on "postgres" (with its own Redis) or on "sqlite".
 
-    `folder` is where its database lives: a disk of its own, that can fill up.
+    `folder` is where its database lives, and `home` where everything does: disks
+    that can fill up.
     """
     with contextlib.ExitStack() as cleanup:
-        data = Path(tempfile.mkdtemp(prefix="moot-"))
+        data = Path(tempfile.mkdtemp(prefix="moot-", dir=home))
         # PostgreSQL and its user have to get to their folder.
         data.chmod(0o755)
         cleanup.callback(shutil.rmtree, data, ignore_errors=True)

@@ -1,0 +1,82 @@
+"""F16, F18: the disk is full, or does not write what it was given."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from tests.faults.disk import failing_sync, filled, small_disk
+from tests.faults.load import Load
+from tests.faults.scene import Scene, scene, seconds, store
+from tests.faults.storm import Blow, plan
+
+MEGABYTES = 256
+# Less than the listener wants to see free: Limits.free_space.
+LITTLE = 32 * 1024 * 1024
+
+
+def refusals(load: Load) -> set[str]:
+    """What those heard who were not promised anything, as far as it is ours."""
+    return {s.text[:9] for s in load.all() if not s.is_promised}
+
+
+@pytest.mark.brief
+def test_f16_a_full_disk_of_the_database_is_451_and_no_loss(seed: int) -> None:
+    with small_disk(MEGABYTES) as disk, scene(store(seed), seed, folder=disk) as stage:
+
+        def fill(blow: Blow) -> None:
+            with filled(disk):
+                time.sleep(blow.lasts)
+            revive(stage)
+
+        blows = plan(seed, seconds(seed, 6, 20), {"full": (1.0, 4.0)})
+        with stage.load(pace=0.05) as load:
+            stage.storm(load, blows, {"full": fill})
+        stage.settle(load, most_doubled=None)
+        assert refusals(load) == {"451 4.3.0"}
+
+
+def test_f16_a_full_disk_of_the_listener_is_452_at_mail(seed: int) -> None:
+    with small_disk(MEGABYTES) as disk, scene(store(seed), seed, home=disk) as stage:
+
+        def fill(blow: Blow) -> None:
+            with filled(disk, leave=LITTLE):
+                time.sleep(blow.lasts)
+
+        blows = plan(seed, seconds(seed, 6, 15), {"nearly full": (2.0, 4.0)})
+        with stage.load() as load:
+            stage.storm(load, blows, {"nearly full": fill})
+        report = stage.settle(load)
+        assert refusals(load) == {"452 4.3.1"}
+        assert not report.open, str(report)
+
+
+@pytest.mark.brief
+def test_f18_what_the_disk_does_not_keep_is_not_promised(seed: int) -> None:
+    with scene(store(seed), seed) as stage:
+
+        def fail(blow: Blow) -> None:
+            when = str(stage.chance.choice((1, 7, 20)))
+            if stage.postgres is None:
+                pids, when = [stage.stack.processes["smtpd"].pid], f"{when}+3"
+            else:
+                pids = stage.postgres.pids()[1:]
+            error = stage.chance.choice(("EIO", "ENOSPC"))
+            with failing_sync(pids, error, when):
+                time.sleep(blow.lasts)
+            revive(stage)
+
+        blows = plan(seed, seconds(seed, 4, 20), {"no sync": (2.0, 5.0)})
+        with stage.load(pace=0.05) as load:
+            stage.storm(load, blows, {"no sync": fail})
+            stage.kill_listener(stage.blows[-1])
+        report = stage.settle(load, most_doubled=None)
+        assert report.open, "no commit was hit"
+        assert refusals(load) == {"451 4.3.0"}
+
+
+def revive(stage: Scene) -> None:
+    """What an operator, or systemd, does when the trouble is over."""
+    if stage.postgres is not None:
+        stage.postgres.start()
