@@ -28,7 +28,7 @@ MESSAGES = 3000
 # smtp-source of Debian's package postfix is not on everybody's PATH.
 SOURCE = shutil.which("smtp-source") or "/usr/sbin/smtp-source"
 ACCEPTING = ("broker", "smtpd")
-EVERYTHING = (*ACCEPTING, "worker", "clock")
+EVERYTHING = (*ACCEPTING, "worker")
 YARDSTICK = "aiosmtpd that stores nothing"
 HEADS = ("server", "sessions", "messages/s", "to the yardstick", "CPU ms a message")
 STORED = "SELECT count(*) FROM smtpd_message WHERE source = 'smtp'"

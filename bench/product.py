@@ -1,6 +1,6 @@
 """The whole product: a post is accepted, and every subscriber's copy arrives.
 
-Listener, workers, scheduler, PostgreSQL, Redis and the sink share the machine;
+Listener, workers, PostgreSQL, Redis and the sink share the machine;
 the post goes in over SMTP and the clock stops at the last copy in the sink.
 """
 
@@ -73,7 +73,7 @@ def run(copies: int) -> dict[str, Figures]:
     """Post unsigned and signed, to a crowd and to ten people."""
     sink = CountingSink()
     relay = f"127.0.0.1:{sink.port}"
-    parts = ("broker", "smtpd", "worker", "clock")
+    parts = ("broker", "smtpd", "worker")
     with start_stack(relay=relay, parts=parts, env={"RELAY_TLS": "none"}) as stack:
         for address, members in ((LIST, copies), ("ten@lists.localhost", 10)):
             people = [f"m{n}@{address.partition('@')[0]}.test" for n in range(members)]

@@ -38,7 +38,7 @@ import redis
 from project.supervisor import plan
 
 ROOT = Path(__file__).resolve().parent.parent
-ALL = ("broker", "web", "smtpd", "worker", "clock")
+ALL = ("broker", "web", "smtpd", "worker")
 T = TypeVar("T")
 
 
@@ -171,7 +171,7 @@ class Stack:
             wait_until(self._smtpd_greets, seconds, "smtpd greets")
         if "web" in names:
             wait_until(self._web_answers, seconds, "web answers")
-        if {"worker", "clock", "web"} <= set(names):
+        if {"worker", "web"} <= set(names):
             wait_until(self._beats, seconds, "a beat is worked off")
 
     def _smtpd_greets(self) -> bool:

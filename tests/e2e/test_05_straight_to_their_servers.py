@@ -13,7 +13,7 @@ from tests.stack import free_port, start_stack, wait_until
 
 pytestmark = pytest.mark.e2e
 LIST = "crowd@lists.localhost"
-PARTS = ("broker", "smtpd", "worker", "clock")
+PARTS = ("broker", "smtpd", "worker")
 # In the order of their names the dead domain is asked before the fine one.
 TWO, DEAD, FINE = "backup.test", "dead.test", "fine.test"
 

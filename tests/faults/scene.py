@@ -36,7 +36,7 @@ from tests.sink import Sink
 from tests.stack import Stack, start_stack, wait_until
 
 # Pages have no part in it.
-PARTS = ("broker", "smtpd", "worker", "clock")
+PARTS = ("broker", "smtpd", "worker")
 LEASE = 4
 # I6: once all is well again. The lease of a killed worker and a sweep are in it.
 QUIET_WITHIN = 90

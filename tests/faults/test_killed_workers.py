@@ -17,7 +17,7 @@ IN_FLIGHT = 2 * 150
 
 
 def test_three_killed_workers_lose_nobody() -> None:
-    parts = ("broker", "smtpd", "worker", "clock")
+    parts = ("broker", "smtpd", "worker")
     with (
         Sink(Script(latency=0.005)) as sink,
         start_stack(relay=sink.relay, parts=parts, env={"LEASE_SECONDS": "4"}) as stack,
