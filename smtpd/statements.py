@@ -66,6 +66,19 @@ class Prepared(Generic[M]):
         """Run it; the rows as tuples, for a query that asks for values."""
         if any(not isinstance(value, str | int) and not value for value in values):
             return []
+        worded, params = self._filled(values)
+        rows: list[tuple[Any, ...]]
+        with gathering.passing(self._is_settled), connection.cursor() as cursor:
+            cursor.execute(worded.sql, params)
+            rows = cursor.fetchall()
+        return worded.converted(rows)
+
+    def sql(self, *values: Value) -> tuple[str, list[Any]]:
+        """Its words and parameters, to stand in another statement."""
+        worded, params = self._filled(values)
+        return worded.sql, params
+
+    def _filled(self, values: Sequence[Value]) -> tuple[_Worded, list[Any]]:
         filled = [
             value if isinstance(value, str | int) else _padded(value)
             for value in values
@@ -74,11 +87,7 @@ class Prepared(Generic[M]):
         params = [
             fixed if slot is None else slot.of(filled) for slot, fixed in worded.slots
         ]
-        rows: list[tuple[Any, ...]]
-        with gathering.passing(self._is_settled), connection.cursor() as cursor:
-            cursor.execute(worded.sql, params)
-            rows = cursor.fetchall()
-        return worded.converted(rows)
+        return worded, params
 
     def _word(self, values: Sequence[Any]) -> _Worded:
         sizes = tuple(len(v) if isinstance(v, list) else 0 for v in values)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 from django.conf import settings
 from django.db import DatabaseError, OperationalError, connection, transaction
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
 
 from lists import notices
@@ -22,7 +23,7 @@ from smtpd.models import Delivery, Message, Outgoing
 from smtpd.queue import actions as queue
 from smtpd.reports import actions as reports
 from smtpd.routing import Route
-from smtpd.statements import insert
+from smtpd.statements import Prepared, insert
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +50,16 @@ FROM done WHERE id = done.post
 """
 # How far back the sweep looks for failures.
 MEMORY = timedelta(days=1)
+
+
+def _receiving(mailing_list: int) -> QuerySet[Subscription, Any]:
+    receiving = Subscription.objects.receiving().filter(mailing_list=mailing_list)
+    return receiving.order_by().values_list(
+        "subscriber__address", "pk", "subscriber__domain"
+    )
+
+
+_RECEIVING = Prepared(_receiving, int)
 
 
 def compile_post(post: Post) -> Outgoing:
@@ -194,12 +205,8 @@ def _freeze(posts: list[Post]) -> int:
             post.outgoing = post.outgoing or compile_post(post)
     for post in posts:
         assert post.outgoing is not None
-        post.recipients = queue.freeze(
-            post.outgoing,
-            post.mailing_list.subscriptions.receiving()
-            .order_by()
-            .values_list("subscriber__address", "pk", "subscriber__domain"),
-        )
+        recipients = _RECEIVING.sql(post.mailing_list_id)
+        post.recipients = queue.freeze(post.outgoing, recipients)
     if posts:
         _mark(posts)
     with gather(len(posts)):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Any
 
 from django.db import connection
-from django.db.models import Q, QuerySet
+from django.db.models import Q
 from django.utils import timezone
 
 from smtpd import utf8
@@ -118,30 +119,33 @@ def forward(
     return enqueue(outgoing, [(recipient, None) for recipient in recipients])
 
 
-def freeze(outgoing: Outgoing, recipients: QuerySet[Any, tuple[str, int, str]]) -> int:
+def freeze(outgoing: Outgoing, recipients: tuple[str, Sequence[Any]]) -> int:
     """Give every recipient of a query its row, in one statement.
 
-    The query is .values_list(address, ref, domain), each address once. Who
-    joins or leaves afterwards changes nothing for this message.
+    The query, in SQL, and its parameters: it selects address, ref and domain,
+    each address once. Who joins or leaves afterwards changes nothing for this
+    message.
     """
-    select, params = recipients.query.sql_with_params()
+    select, params = recipients
     moment = timezone.now()
     now, head = map(
         connection.ops.adapt_datetimefield_value, (moment, moment - HEAD_START)
     )
-    statement = _FREEZE.format(
-        recipients=select,
-        destination=as_sql("domain"),
-        **_DIALECTS[connection.vendor],
-    )
     lane = outgoing.lane
     told = [*params, head, lane, head, outgoing.pk, lane, now, now]
     with connection.cursor() as cursor:
-        cursor.execute(statement, told)
+        cursor.execute(_freezing(select, as_sql("domain")), told)
         count = int(cursor.rowcount)
     if count:
         nudge(deliver)
     return count
+
+
+@lru_cache
+def _freezing(select: str, destination: str) -> str:
+    return _FREEZE.format(
+        recipients=select, destination=destination, **_DIALECTS[connection.vendor]
+    )
 
 
 def hold(deliveries: DeliveryQuerySet) -> int:

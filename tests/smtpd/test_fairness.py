@@ -41,7 +41,7 @@ def freeze(word: str, count: int) -> Outgoing:
     )
     query: QuerySet[Any] = outgoing.deliveries.order_by("id")
     rows = query.values_list("address", "ref", "destination")
-    assert actions.freeze(outgoing, rows) == count
+    assert actions.freeze(outgoing, rows.query.sql_with_params()) == count
     query.filter(state="cancelled").delete()
     return outgoing
 
