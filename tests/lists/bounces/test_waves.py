@@ -15,6 +15,7 @@ from lists.models import Bounce, MailingList, Post, Subscription, Wave
 from lists.models.wave import UNDECIDED_FOR
 from project.models import User
 from smtpd.models import Delivery, Message, Outgoing
+from tests.at_once import at_once
 from tests.lists.bounces.ledger import make_delivery
 from tests.lists.posts import OLGA, make_list, subscribe
 from tests.people import signed_in
@@ -265,3 +266,11 @@ def test_a_domain_is_for_whoever_runs_the_site(talk: MailingList) -> None:
     assert signed_in(OLGA).get(f"/waves/{number}/").status_code == 404
     root = signed_in("root@x.test", admin=True)
     assert "11 of 11 people at big.test" in root.get("/waves/").content.decode()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_many_who_look_at_once_tell_people_once(talk: MailingList) -> None:
+    fail(talk, 11, post=make_post(talk, 40))
+    at_once(lambda number: count_fresh())
+    assert (standings(), Wave.objects.count()) == ({"held": 11}, 1)
+    assert [each.to for each in mail.outbox] == [[OLGA]]

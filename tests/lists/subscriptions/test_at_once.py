@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 from django.core import mail
+from pytest_django.fixtures import Settings
 
 from lists.bounces.actions import take_report
+from lists.bounces.counting import count_fresh
 from lists.models import Bounce, Request, Subscription
 from lists.subscriptions import limits
 from lists.subscriptions.actions import LastOwner, leave
@@ -33,11 +35,15 @@ def test_answers_at_once_make_one_member_and_one_welcome() -> None:
     assert len(mail.outbox) == 1
 
 
-def test_a_report_that_comes_at_once_by_several_ways_counts_once() -> None:
+def test_a_report_that_comes_at_once_by_several_ways_counts_once(
+    settings: Settings,
+) -> None:
+    settings.BOUNCE_WAIT_MINUTES = 0
     delivery = make_delivery(subscribe(make_list(), SAM))
     mails = [store(UNKNOWN_USER, reverse_path="") for _ in range(THREADS)]
     at_once(lambda number: take_report(delivery.pk, *mails[number]))
     assert Bounce.objects.count() == 1
+    assert sum(at_once(lambda number: count_fresh())) == 1
     assert Subscription.objects.get().bounce_score == 2
 
 
