@@ -24,7 +24,7 @@ from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from lists.bounces.counting import count_fresh
-from lists.models import Bounce, MailingList, Subscription
+from lists.models import Bounce, MailingList, Subscription, Wave
 from smtpd.models import Delivery, Outgoing
 from smtpd.outbound.relay import TLS, Hop
 from smtpd.queue import actions
@@ -424,3 +424,33 @@ def test_a_greylisted_copy_arrives_once_and_is_nobodys_fault() -> None:
         run(worker)
     assert Counter(sink.recipients()) == Counter(PEOPLE)
     assert (states(), scores(), alarms()) == ({"sent": 3}, {}, [])
+
+
+# --- a provider with a bad hour
+
+
+def test_a_provider_that_refuses_everybody_disables_nobody(
+    mlist: MailingList, settings: Settings
+) -> None:
+    """550 5.1.1 to all its people; it is well again for the next post."""
+    MailingList.objects.update(bounce_limit=1)
+    theirs = [f"p{number}@big.test" for number in range(30)]
+    for person in theirs:
+        subscribe(mlist, person)
+    bad_hour = {person: ["550 5.1.1 no such user"] for person in theirs}
+    script = Script(rcpt={**bad_hour, NICK: "550 5.1.1 no such user"})
+    make_post()
+    with Sink(script) as sink, at_work(sink) as worker:
+        run(worker)
+        assert states() == {"failed": 31, "sent": 2}
+        assert scores() == {NICK: 2}
+        wave = Wave.objects.get()
+        assert (wave.domain, wave.failed) == ("big.test", 30)
+        assert not Subscription.objects.filter(
+            subscriber__domain="big.test", suspended_by="bounces"
+        ).exists()
+        sink.messages.clear()
+        people = Subscription.objects.receiving()
+        make_verp(people.values_list("subscriber__address", "pk"))
+        run(worker)
+    assert sorted(sink.recipients()) == sorted([SAM, MORI, *theirs])
