@@ -29,7 +29,7 @@ REST = timedelta(days=2)
 _BATCH = {"sqlite": 500}
 _MOST = 2000
 # Outgoings, and messages, looked at in one statement.
-_PAGE = 20
+_PAGE = 200
 _WALK = 500
 _PLACE = "retention:message"
 
@@ -72,47 +72,63 @@ def _ledger(before: datetime, until: float) -> int:
     while time.monotonic() < until:
         page = finished(before).order_by("created_at").values_list("pk", flat=True)
         ids = list(page[:_PAGE])
-        taken = sum(_take_all(pk, until) for pk in ids)
+        taken, ended = _take_all(ids, until)
         count += taken
-        if len(ids) < _PAGE:
+        # Fewer: those were the last. None: somebody else has them in hand.
+        if len(ids) < _PAGE or not (taken or ended):
             break
     return count
 
 
-def _take_all(pk: int, until: float) -> int:
-    count = 0
-    while time.monotonic() < until:
-        taken = _take(pk)
-        count += taken
-        if not taken:
-            break
-    return count
-
-
-def _take(pk: int) -> int:
-    """One batch of an outgoing's rows; behind the last one its bytes go too."""
+def _take_all(ids: Sequence[int], until: float) -> tuple[int, int]:
+    """Return how many rows went, and how many outgoings have none any more."""
+    count = ended = 0
     most = _BATCH.get(connection.vendor, _MOST)
+    while time.monotonic() < until:
+        taken = _take(ids, most)
+        count += taken
+        if taken < most:
+            ended = _end(ids)
+            break
+    return count, ended
+
+
+def _take(ids: Sequence[int], most: int) -> int:
+    """One batch of rows, each counted in its outgoing; return how many."""
     with transaction.atomic():
-        locked = Outgoing.objects.select_for_update(skip_locked=True, no_key=True)
-        outgoing = locked.only(*TALLY).filter(pk=pk).first()
-        if outgoing is None:
-            return 0
+        outgoings = {outgoing.pk: outgoing for outgoing in _lock(ids).only(*TALLY)}
         rows = (
             Delivery.objects.select_for_update(of=("self",))
-            .filter(outgoing=pk, state__in=FINAL)
+            .filter(outgoing__in=list(outgoings), state__in=FINAL)
             .order_by()
-            .values_list("pk", "state", "updated_at")
+            .values_list("outgoing_id", "pk", "state", "updated_at")
         )
-        found = list(rows[:most])
-        if found:
-            _tell(outgoing, found)
-            ids = [row[0] for row in found]
-            Delivery.objects.only("pk").filter(pk__in=ids).delete()
-        elif not outgoing.deliveries.exists():
-            Outgoing.objects.filter(pk=pk).update(
-                pruned_at=timezone.now(), head=b"", copy_head=b"", body=None
-            )
-        return len(found)
+        found: dict[int, list[tuple[int, str, datetime]]] = {}
+        for outgoing_id, pk, state, at in rows[:most]:
+            found.setdefault(outgoing_id, []).append((pk, state, at))
+        for outgoing_id, some in found.items():
+            _tell(outgoings[outgoing_id], some)
+        changed = [outgoings[pk] for pk in found]
+        Outgoing.objects.bulk_update(changed, TALLY, batch_size=50)
+        gone = [pk for some in found.values() for pk, *_ in some]
+        Delivery.objects.only("pk").filter(pk__in=gone).delete()
+        return len(gone)
+
+
+def _end(ids: Sequence[int]) -> int:
+    """Of outgoings without rows the bytes go too; return how many there were."""
+    rows = Delivery.objects.filter(outgoing=OuterRef("pk"))
+    with transaction.atomic():
+        empty = list(_lock(ids).filter(~Exists(rows)).values_list("pk", flat=True))
+        return Outgoing.objects.filter(pk__in=empty).update(
+            pruned_at=timezone.now(), head=b"", copy_head=b"", body=None
+        )
+
+
+def _lock(ids: Sequence[int]) -> QuerySet[Outgoing]:
+    """Those that nobody else is pruning."""
+    locked = Outgoing.objects.select_for_update(skip_locked=True, no_key=True)
+    return locked.filter(pk__in=ids, pruned_at=None)
 
 
 def _tell(outgoing: Outgoing, rows: Sequence[tuple[int, str, datetime]]) -> None:
@@ -125,7 +141,6 @@ def _tell(outgoing: Outgoing, rows: Sequence[tuple[int, str, datetime]]) -> None
     times += filter(None, (outgoing.first_sent_at, outgoing.last_sent_at))
     if times:
         outgoing.first_sent_at, outgoing.last_sent_at = min(times), max(times)
-    outgoing.save(update_fields=TALLY)
 
 
 # --- messages, with their bytes and their trace
