@@ -8,6 +8,7 @@ from celery.signals import task_prerun, worker_before_create_process
 from django.db import close_old_connections
 
 from project.clock import Clock
+from smtpd.statements import Hints
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
 
@@ -17,6 +18,10 @@ app.autodiscover_tasks(
     ["project", "smtpd.queue", "smtpd.reports", "smtpd.retention", "lists"]
 )
 app.steps["consumer"].add(Clock)
+
+
+# Of the thread in which tasks run.
+_hints = Hints()
 
 
 @worker_before_create_process.connect
@@ -34,3 +39,4 @@ def share_memory(**_: object) -> None:
 def check_database(**_: object) -> None:
     """Keep the connection of the task before, unless it is broken or too old."""
     close_old_connections()
+    _hints.open()

@@ -243,25 +243,29 @@ SELECT set_config('enable_seqscan', 'off', false), set_config('jit', 'off', fals
 
 
 class Hints:
-    """What a connection of the hot paths is told once."""
+    """What a connection of the hot paths is told once.
+
+    An index is used wherever there is one, and nothing is compiled. Statements
+    are planned once: on a young site, when a whole table is quicker to read than
+    its index, and it is not young for long. One that has no index seems so dear
+    then that it would be compiled, for 300 ms.
+    """
 
     def __init__(self) -> None:
         self._told: object = None
 
+    def open(self) -> None:
+        """Open a connection and tell it; one that cannot be had shows later."""
+        with suppress(Error):
+            connection.ensure_connection()
+        self.tell()
+
     def tell(self) -> None:
-        """Have an index used wherever there is one, and nothing compiled.
-
-        Call it behind work: it opens no connection, and never fails.
-
-        Statements are planned once: on a young site, when a whole table is
-        quicker to read than its index, and it is not young for long. One that
-        has no index seems so dear then that it would be compiled, for 300 ms.
-        """
+        """Tell the one that is open. Behind work: it is not worth a failure."""
         found = connection.connection
         if found is None or found is self._told or connection.vendor != "postgresql":
             return
         self._told = found
-        # What was to be done is done: this is not worth a failure.
         with suppress(Error), connection.cursor() as cursor:
             cursor.execute(_HINTS)
 
