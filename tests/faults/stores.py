@@ -125,12 +125,14 @@ class Postgres:
             return []
         return [self._process.pid, *descendants(self._process.pid)]
 
-    def backends(self) -> list[int]:
-        """The processes that serve a client."""
+    def writers(self) -> list[int]:
+        """The processes that make a commit durable."""
         with psycopg.connect(self.url) as connection:
-            query = "SELECT pid FROM pg_stat_activity WHERE backend_type = %s"
-            rows = connection.execute(query, ["client backend"]).fetchall()
-            return [pid for (pid,) in rows if pid != connection.info.backend_pid]
+            rows = connection.execute(
+                "SELECT pid FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
+                " AND backend_type IN ('client backend', 'walwriter')"
+            )
+            return [pid for (pid,) in rows]
 
     def stop(self, how: signal.Signals, seconds: float = 30) -> None:
         """End it: SIGINT is fast, SIGQUIT immediate, SIGKILL a crash."""

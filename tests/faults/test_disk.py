@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from tests.faults.disk import failing_sync, filled, small_disk
+from tests.faults.disk import failing_sync, filled, need_strace, small_disk
 from tests.faults.load import Load
 from tests.faults.scene import Scene, scene, seconds, store
 from tests.faults.storm import Blow, plan
@@ -54,6 +54,7 @@ def test_f16_a_full_disk_of_the_listener_is_452_at_mail(seed: int) -> None:
 
 @pytest.mark.brief
 def test_f18_what_the_disk_does_not_keep_is_not_promised(seed: int) -> None:
+    need_strace()
     with scene(store(seed), seed) as stage:
 
         def fail(blow: Blow) -> None:
@@ -61,7 +62,7 @@ def test_f18_what_the_disk_does_not_keep_is_not_promised(seed: int) -> None:
             if stage.postgres is None:
                 pids, when = [stage.stack.processes["smtpd"].pid], f"{when}+3"
             else:
-                pids = stage.postgres.pids()[1:]
+                pids = stage.postgres.writers()
             error = stage.chance.choice(("EIO", "ENOSPC"))
             with failing_sync(pids, error, when):
                 time.sleep(blow.lasts)
