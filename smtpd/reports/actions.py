@@ -11,28 +11,24 @@ each recipient is told, with the words of the server that refused.
 from __future__ import annotations
 
 import logging
-import secrets
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from datetime import timedelta
-from email.utils import make_msgid
 
-from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
 from smtpd import fields
 from smtpd.authenticity import proof
-from smtpd.correction import decide, new_address
 from smtpd.dsn import Action, Wish
 from smtpd.events import add_event
 from smtpd.fields import Field
-from smtpd.models import Delivery, Domain, Message, Outgoing, Report
+from smtpd.models import Delivery, Message, Outgoing, Report
 from smtpd.queue.mail import post
 from smtpd.replies import Reply
 from smtpd.reports import restraint
-from smtpd.reports.compose import Frame, News, Original, compose
+from smtpd.reports.compose import News, compose
+from smtpd.reports.story import frame_of, news_of, original_of
 from smtpd.routing import Route
 
 log = logging.getLogger(__name__)
@@ -47,8 +43,6 @@ _SAID = {
     Action.RELAYED: "the sender was told that it was passed on.",
     Action.EXPANDED: "the sender was told that it was passed on.",
 }
-# RFC 3463 3.2, and X.1.9 of RFC 3886: passed on to a server without reports.
-_GOOD = {Action.RELAYED: "2.1.9"}
 
 
 def return_to_sender(delivery_ids: Sequence[int]) -> int:
@@ -138,7 +132,7 @@ def _settle(number: int, *, is_proven: bool) -> bool:
         return False
     report.settled_at = timezone.now()
     report.save(update_fields=["settled_at"])
-    news = _news(Action(report.action), report.delivery)
+    news = news_of(Action(report.action), report.delivery)
     if not is_proven:
         _withhold(report.message, news, restraint.UNPROVEN)
         return False
@@ -154,7 +148,7 @@ def _report(action: Action, delivery_ids: Sequence[int], *, state: str) -> int:
         .select_related("outgoing__message")
         .defer("outgoing__head", "outgoing__body", "outgoing__message__raw")
     )
-    return sum(_tell_once(_news(action, row), row) for row in _firsts(rows))
+    return sum(_tell_once(news_of(action, row), row) for row in _firsts(rows))
 
 
 def _firsts(rows: Iterable[Delivery]) -> list[Delivery]:
@@ -215,9 +209,9 @@ def _send(message: Message, news: News, wish: Wish) -> bool:
     if why and not wish.asks_for(news.action):
         _withhold(message, news, why)
         return False
-    frame = _frame(message, news)
+    frame = frame_of(message, news)
     try:
-        raw = compose(_original(message), news, frame)
+        raw = compose(original_of(message), news, frame)
     except ValueError:
         # Told or not, it is settled: others wait for their reports.
         log.exception("%s returned=broken address=%s", message, news.address)
@@ -253,83 +247,3 @@ def _told_lately(mark: str) -> str:
     since = timezone.now() - restraint.AGAIN_AFTER
     told = Report.objects.filter(fingerprint=mark, settled_at__gt=since)
     return "they were told of the same message within a week" if told.exists() else ""
-
-
-def _original(message: Message) -> Original:
-    return Original(
-        message.reverse_path,
-        message.subject,
-        message.msg_id,
-        message.key,
-        message.received_at,
-        head=message.head,
-        whole=bytes(message.raw) if message.ret == "FULL" else None,
-        envid=message.envid,
-        needs_utf8=message.needs_utf8,
-    )
-
-
-def _frame(message: Message, news: News) -> Frame:
-    """Written by the postmaster of the address, or of the account's own domain."""
-    mailbox = message.reverse_path if news.is_elsewhere else news.address
-    domain = mailbox.rpartition("@")[2].lower()
-    if not Domain.objects.filter(name=domain).exists():
-        domain = settings.SMTP_HOSTNAME
-    return Frame(
-        settings.SMTP_HOSTNAME,
-        domain,
-        make_msgid(domain=domain),
-        timezone.localtime(),
-        boundary=secrets.token_hex(16),
-    )
-
-
-def _news(action: Action, delivery: Delivery) -> News:
-    """What may be said: the reply's words only of an address the sender named."""
-    outgoing = delivery.outgoing
-    is_elsewhere = not outgoing.forward_path
-    is_late = action is Action.DELAYED
-    until = outgoing.created_at + timedelta(days=settings.GIVE_UP_DAYS)
-    return News(
-        action,
-        outgoing.forward_path or delivery.address,
-        outgoing.orcpt,
-        _status(action, delivery),
-        delivery.code,
-        text=delivery.text if is_elsewhere else "",
-        host=delivery.host if is_elsewhere else "",
-        at=delivery.updated_at if delivery.attempts else None,
-        until=until if is_late else None,
-        moved_to="" if is_elsewhere else _moved_to(delivery),
-        is_elsewhere=is_elsewhere,
-    )
-
-
-def _moved_to(delivery: Delivery) -> str:
-    """Where a target has gone, if the domain that passed it on tells such things."""
-    said = f"{delivery.code} {delivery.enhanced} {delivery.text}"
-    mailbox = new_address(said, delivery.address)
-    domain = delivery.outgoing.forward_path.rpartition("@")[2]
-    ours = Domain.objects.filter(name=domain).first() if mailbox else None
-    if ours is None:
-        return ""
-    way = decide(
-        "",
-        ours.correction,
-        settings.MOVED_POLICY,
-        may_disclose=settings.MOVED_DISCLOSE,
-    )
-    return mailbox if way.correction.discloses else ""
-
-
-def _status(action: Action, delivery: Delivery) -> str:
-    """RFC 3463, of the class that fits: a reply may have none, or another."""
-    if action is Action.DELAYED:
-        return delivery.enhanced if delivery.enhanced.startswith("4.") else "4.0.0"
-    if action is not Action.FAILED:
-        return _GOOD.get(action, "2.0.0")
-    if delivery.enhanced.startswith("5."):
-        return delivery.enhanced
-    is_refused = delivery.code is not None and delivery.code >= 500
-    # X.4.7: tried until it was too old.
-    return "5.0.0" if is_refused else "5.4.7"
