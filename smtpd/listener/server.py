@@ -17,7 +17,7 @@ from smtpd.listener.connection import Connection
 from smtpd.listener.gate import Gate
 from smtpd.listener.limits import Limits
 from smtpd.listener.service import Service
-from smtpd.listener.sockets import KEEP_NAME
+from smtpd.listener.sockets import KEEP_NAME, close_doors
 from smtpd.listener.spool import Room
 from smtpd.listener.threads import Threads
 from smtpd.listener.turns import Turns
@@ -27,7 +27,6 @@ from smtpd.replies import Reply
 log = logging.getLogger(__name__)
 
 BACKLOG = 512
-_ACCEPT_SECONDS = 0.05
 
 
 class Listener:
@@ -119,20 +118,6 @@ class Listener:
         except OSError:
             return True
 
-    async def _close_doors(self) -> None:
-        """Accept nobody any more, and see those in who were accepted just now.
-
-        A server that is closed while asyncio makes a connection's transport
-        drops the client without a word.
-        """
-        loop = asyncio.get_running_loop()
-        for server in self._servers:
-            for sock in server.sockets:
-                loop.remove_reader(sock.fileno())
-        await asyncio.sleep(_ACCEPT_SECONDS)
-        for server in self._servers:
-            server.close()
-
     async def stop(self) -> None:
         """Stop accepting, let messages on their way be finished, then return.
 
@@ -143,7 +128,7 @@ class Listener:
         self.is_stopping = True
         grace = self.limits.grace_seconds
         self.last_call = asyncio.get_running_loop().time() + grace
-        await self._close_doors()
+        await close_doors(self._servers)
         for connection in tuple(self._connections):
             connection.stop()
         with contextlib.suppress(TimeoutError):

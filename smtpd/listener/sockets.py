@@ -6,6 +6,7 @@ them beside us keeps their clients waiting, and not refused, while we are away.
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
 import os
 import socket
@@ -26,6 +27,8 @@ KEEP_NAME: dict[str, Any] = (
 )
 # sockaddr_un.sun_path on Linux, with its final NUL.
 UNIX_PATH_OCTETS = 108
+# Long enough for asyncio to make a transport.
+_ACCEPT_SECONDS = 0.05
 
 
 def tcp(bind: str) -> list[socket.socket]:
@@ -109,3 +112,18 @@ class OwnedSocket:
     def close(self) -> None:
         """Let another process have it."""
         os.close(self._lock)
+
+
+async def close_doors(servers: Sequence[asyncio.Server]) -> None:
+    """Accept nobody any more, and see those in who were accepted just now.
+
+    A server that is closed while asyncio makes a connection's transport drops
+    the client without a word.
+    """
+    loop = asyncio.get_running_loop()
+    for server in servers:
+        for sock in server.sockets:
+            loop.remove_reader(sock.fileno())
+    await asyncio.sleep(_ACCEPT_SECONDS)
+    for server in servers:
+        server.close()

@@ -10,7 +10,7 @@ from asyncio import StreamReader, StreamWriter
 from dataclasses import dataclass
 from functools import partial
 
-from smtpd.listener.sockets import KEEP_NAME
+from smtpd.listener.sockets import KEEP_NAME, close_doors
 from smtpd.listener.threads import Threads, trouble
 from smtpd.oracle import answers, wire
 from smtpd.oracle.wire import Access, Lookup, Questions, Unreadable
@@ -85,8 +85,7 @@ class Oracle:
     async def stop(self) -> None:
         """Stop accepting; a question that was asked is answered, then return."""
         self.is_stopping = True
-        for server in self._servers:
-            server.close()
+        await close_doors(self._servers)
         for conversation in tuple(self._conversations):
             conversation.stop()
         with contextlib.suppress(TimeoutError):
