@@ -199,6 +199,12 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 60.0,
         "options": {"expires": 60.0},
     },
+    # Further tries that a large post kept waiting; destinations nobody needs.
+    "tidy-queue": {
+        "task": "smtpd.queue.tasks.tidy",
+        "schedule": 600.0,
+        "options": {"expires": 600.0},
+    },
     # What is older than KEEP_DAYS goes, a little at a time.
     "prune": {
         "task": "smtpd.retention.tasks.prune",

@@ -16,6 +16,7 @@ from django.http import HttpRequest
 from unfold.admin import ModelAdmin
 from unfold.widgets import UnfoldAdminSelectWidget
 
+from smtpd import paths
 from smtpd.domains import actions as domains
 from smtpd.models import (
     Address,
@@ -31,7 +32,9 @@ from smtpd.models import (
     SigningKey,
 )
 from smtpd.models.delivery import DeliveryQuerySet
-from smtpd.queue import actions as queue
+from smtpd.outbound.relay import RELAY
+from smtpd.queue import order_words
+from smtpd.queue.orders import Order, give
 from smtpd.submission import actions as submission
 
 
@@ -225,24 +228,67 @@ class DeliveryAdmin(ReadOnlyAdmin):
 
     @admin.action(description="Hold", permissions=["operate"])
     def hold(self, request: HttpRequest, queryset: DeliveryQuerySet) -> None:
-        self._report(request, "held", queue.hold(queryset))
+        self._give(request, Order.HOLD, queryset)
 
     @admin.action(description="Retry now", permissions=["operate"])
     def retry(self, request: HttpRequest, queryset: DeliveryQuerySet) -> None:
-        self._report(request, "due again", queue.retry(queryset))
+        self._give(request, Order.RETRY, queryset)
 
     @admin.action(description="Cancel", permissions=["operate"])
     def cancel(self, request: HttpRequest, queryset: DeliveryQuerySet) -> None:
-        self._report(request, "cancelled", queue.cancel(queryset))
+        self._give(request, Order.DROP, queryset)
 
-    def _report(self, request: HttpRequest, what: str, count: int) -> None:
-        self.message_user(request, f"Deliveries {what}: {count}.")
+    def _give(self, request: HttpRequest, order: Order, rows: DeliveryQuerySet) -> None:
+        chosen = Delivery.objects.filter(pk__in=rows.order_by().values("pk"))
+        done = give(order, chosen, str(request.user))
+        self.message_user(request, order_words.after(done))
 
 
 @admin.register(Destination)
-class DestinationAdmin(ReadOnlyAdmin):
-    list_display = ("name", "backoff_until", "failures", "last_failure_at")
+class DestinationAdmin(ModelAdmin):  # type: ignore[misc] # unfold has no types
+    """Limits to set; one without limits, mail and trouble is forgotten in a week."""
+
+    form = DestinationForm
+    list_display = (
+        "name",
+        "most_connections",
+        "copies",
+        "backoff_until",
+        "failures",
+        "slowdowns",
+        "last_failure_at",
+    )
     search_fields = ("name", "last_failure")
+    known = (
+        "backoff_until",
+        "failures",
+        "slowdowns",
+        "last_failure_at",
+        "last_failure",
+        "held_at",
+        "held_by",
+    )
+
+    def get_fields(
+        self, request: HttpRequest, obj: Destination | None = None
+    ) -> tuple[str, ...]:
+        return (*DestinationForm.Meta.fields, *(self.known if obj else ()))
+
+    def get_readonly_fields(
+        self, request: HttpRequest, obj: Destination | None = None
+    ) -> tuple[str, ...]:
+        return ("name", *self.known) if obj else ()
+
+    def has_delete_permission(
+        self, request: HttpRequest, obj: Destination | None = None
+    ) -> bool:
+        return False
+
+    @admin.display(description="recipients")
+    def copies(self, host: Destination) -> str:
+        if not host.most_copies:
+            return ""
+        return f"{host.most_copies} {host.get_period_display()}"
 
 
 @admin.register(Report)

@@ -2,13 +2,39 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from typing import Self
 
 from django.core.validators import MinValueValidator
 from django.db import models
+from django.db.models import Exists, OuterRef, Q
+
+from smtpd.models.delivery import Delivery
+from smtpd.queue.schedule import Quota
 
 # Later than any worker lives, and what both databases can hold.
 FOREVER = datetime(9999, 1, 1, tzinfo=UTC)
+
+
+class DestinationQuerySet(models.QuerySet["Destination"]):
+    def special(self) -> Self:
+        """Those that a worker must know of before it sends."""
+        has_limit = ~Q(most_connections=None, most_copies=None)
+        return self.filter(has_limit | Q(slowdowns__gt=0))
+
+    def forgotten(self, since: datetime) -> Self:
+        """Without limits, mail or trouble since then."""
+        waiting = Delivery.objects.waiting().filter(destination=OuterRef("name"))
+        is_quiet = Q(last_failure_at=None) | Q(last_failure_at__lt=since)
+        is_free = Q(backoff_until=None) | Q(backoff_until__lt=since)
+        return self.filter(
+            is_quiet,
+            is_free,
+            ~Exists(waiting),
+            most_connections=None,
+            most_copies=None,
+            held_at=None,
+        )
 
 
 class Destination(models.Model):
@@ -54,8 +80,21 @@ class Destination(models.Model):
     # Times in a row that it asked us to be slower and got a rest.
     slowdowns = models.PositiveIntegerField(default=0, db_default=0)
 
+    objects = DestinationQuerySet.as_manager()
+
     class Meta:
         ordering = ("name",)
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def is_limited(self) -> bool:
+        return bool(self.most_connections or self.most_copies)
+
+    @property
+    def quota(self) -> Quota | None:
+        """How many copies it may get."""
+        if not self.most_copies:
+            return None
+        return Quota(self.most_copies, timedelta(seconds=self.period))

@@ -17,17 +17,21 @@ from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.db import connection
-from django.db.models import F, Q
+from django.db.models import Case, F, Q, When
 from django.utils import timezone
 
-from smtpd.models import Delivery, Destination
+from smtpd.models import Delivery, Destination, Outgoing
 from smtpd.outbound.relay import RELAY
 from smtpd.queue.rota import Turn
-from smtpd.queue.schedule import backoff, rest
+from smtpd.queue.schedule import backoff, pause, rest
 
 # How long a row stays with a worker that has stopped renewing: it died.
 LEASE = timedelta(seconds=settings.LEASE_SECONDS)
 BATCH = 50
+
+# When a further try is long due, and how far forward it is brought.
+_LONG_DUE = timedelta(minutes=10)
+_LEAP = timedelta(days=1)
 
 State = Delivery.State
 
@@ -149,6 +153,21 @@ def claim(turns: Sequence[Turn], most: int = BATCH) -> list[Claimed]:
     return sorted(rows, key=attrgetter("lane", "outgoing_id", "destination", "id"))
 
 
+def bring_forward() -> int:
+    """Put further tries that are long due before all others; return how many.
+
+    Their position is when they were due: behind all of a large message that was
+    frozen before.
+    """
+    now = timezone.now()
+    late = Delivery.objects.waiting().filter(
+        lane=Outgoing.Lane.BULK,
+        attempts__gt=0,
+        next_attempt_at__range=(now - _LEAP, now - _LONG_DUE),
+    )
+    return late.order_by().update(next_attempt_at=F("next_attempt_at") - _LEAP)
+
+
 def renew(destinations: Collection[str], leases: Collection[int]) -> None:
     """Keep rows in hand for another LEASE; a lease that is lost stays lost."""
     until = _adapt(timezone.now() + LEASE)
@@ -219,8 +238,34 @@ def host_failed(
     return until
 
 
+def host_slowed(
+    destination: str, reason: str, stage: str = "", code: int | None = None
+) -> None:
+    """Give a break to a host that asks for less; once, whoever is asked."""
+    now = timezone.now()
+    host, _ = Destination.objects.get_or_create(name=destination)
+    wait = pause(host.slowdowns, random.random())  # noqa: S311 - jitter
+    free = Q(backoff_until=None) | Q(backoff_until__lte=now)
+    Destination.objects.filter(free, pk=host.pk).update(
+        backoff_until=now + wait,
+        slowdowns=F("slowdowns") + 1,
+        last_failure_at=now,
+        last_failure=reason[:500],
+        stage=stage,
+        code=code,
+    )
+
+
+def host_took(destination: str) -> None:
+    """It took a copy behind its break."""
+    Destination.objects.filter(
+        name=destination, slowdowns__gt=0, backoff_until__lte=timezone.now()
+    ).update(slowdowns=0, backoff_until=None)
+
+
 def host_answered(destination: str) -> None:
-    """It is well again."""
+    """It is well again; a break that it asked for, or a person's hold, goes on."""
+    is_over = When(held_at=None, slowdowns=0, then=None)
     Destination.objects.filter(name=destination, failures__gt=0).update(
-        failures=0, backoff_until=None
+        failures=0, backoff_until=Case(is_over, default=F("backoff_until"))
     )

@@ -14,7 +14,7 @@ import logging
 import math
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from smtpd.outbound.client import Connection
 from smtpd.outbound.exchangers import Undeliverable
@@ -29,6 +29,10 @@ logger = logging.getLogger(__name__)
 # A host that refuses one more connection is not asked for more for a while.
 _MODEST_SECONDS = 60.0
 _MOST_LOSSES = 2
+# What ends a connection before its first message: there are too many.
+_CLOSING = "421"
+# So many times in a row that a host asks for less, and it gets a break.
+_MOST_SLOWING = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,10 @@ class Ears:
     trouble: Callable[[HostTrouble, list[Job]], None]
     # The host took a connection.
     answered: Callable[[], None]
+    # It asks again and again for less; these were waiting.
+    slowed: Callable[[Result, list[Job]], None]
+    # It took a copy, the first one here or since it asked for less.
+    took: Callable[[], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +74,17 @@ class Senders:
     def __init__(self, servers: Servers, ears: Ears, bounds: Bounds) -> None:
         self._servers, self._ears, self._bounds = servers, ears, bounds
         self._places = bounds.places
+        self._most = bounds.most
         self._limit = float(bounds.first)
+        self._slowing = 0
+        self._is_welcome = False
         self._fast: deque[Job] = deque()
         self._bulk: deque[Job] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
         self._open: set[Connection] = set()
         self._idle = 0
         self._has_express = False
+        self._leaving: set[asyncio.Task[None]] = set()
         self._modest_until = math.inf if bounds.asks_first else 0.0
         self._is_ending = False
         self._work = asyncio.Condition()
@@ -91,7 +103,12 @@ class Senders:
     @property
     def is_idle(self) -> bool:
         """Nothing to do, and nobody there to do it."""
-        return not (self._tasks or self.waiting)
+        return not (self._tasks or self._leaving or self.waiting)
+
+    def allow(self, most: int | None) -> None:
+        """An admin says how many connections it may have; None: nobody does."""
+        self._most = self._bounds.most if most is None else most
+        self._limit = min(self._limit, self._most)
 
     async def put(self, jobs: Iterable[Job]) -> None:
         """Give work, and hands to do it."""
@@ -107,12 +124,12 @@ class Senders:
         self._ears.unsent(self._take_all())
         async with self._work:
             self._work.notify_all()
-        if self._tasks:
-            await asyncio.wait(set(self._tasks), timeout=seconds)
+        if tasks := self._tasks | self._leaving:
+            await asyncio.wait(tasks, timeout=seconds)
         for connection in set(self._open):
             connection.drop()
-        if self._tasks:
-            await asyncio.wait(set(self._tasks))
+        if tasks := self._tasks | self._leaving:
+            await asyncio.wait(tasks)
 
     def _hire(self, hands: int = 0) -> None:
         """One express connection for fast jobs, the others for all.
@@ -122,12 +139,14 @@ class Senders:
         most = int(self._limit)
         if self._loop.time() < self._modest_until:
             most = max(1, len(self._open))
-        if self._fast and not self._idle and not self._has_express:
+        # The only one there may be takes all.
+        may_express = self._most > 1
+        if self._fast and not self._idle and may_express and not self._has_express:
             self._start(express=True)
         wanted = self.waiting - self._idle - hands
         # The place of the express connection is kept, even when it is not open.
-        free = most - len(self._tasks) - (not self._has_express)
-        if self._bulk or len(self._fast) > 1:
+        free = most - len(self._tasks) - (may_express and not self._has_express)
+        if self._bulk or len(self._fast) > may_express:
             for _ in range(min(wanted, max(free, not self._tasks))):
                 self._start(express=False)
 
@@ -142,7 +161,7 @@ class Senders:
         connection: Connection | None = None
         place = self._places.place(express=express)
         try:
-            while await self._wait(express=express):
+            while self._may_stay(express=express) and await self._wait(express=express):
                 async with place:
                     if connection is None or not connection.is_usable:
                         connection = await self._reopen(connection)
@@ -161,6 +180,21 @@ class Senders:
                 self._open.discard(connection)
                 await connection.close()
 
+    def _is_spare(self, *, express: bool) -> bool:
+        """Whether there are more connections than the host likes by now."""
+        others = len(self._tasks) - self._has_express
+        return not express and others > max(1, int(self._limit) - self._has_express)
+
+    def _may_stay(self, *, express: bool) -> bool:
+        """Whether the connection of this task does; else it is counted no more."""
+        task = asyncio.current_task()
+        if not self._is_spare(express=express) or task is None:
+            return True
+        self._tasks.discard(task)
+        self._leaving.add(task)
+        task.add_done_callback(self._leaving.discard)
+        return False
+
     async def _reopen(self, old: Connection | None) -> Connection:
         if old is not None:
             self._open.discard(old)
@@ -176,6 +210,8 @@ class Senders:
 
         def take() -> Job | None:
             nonlocal taken
+            if self._is_spare(express=express):
+                return None
             if taken >= MESSAGES_A_TURN and self._places.is_wanted(express=express):
                 return None
             taken += 1
@@ -185,6 +221,8 @@ class Senders:
         if isinstance(unsent, Job):
             if not connection.has_sent:
                 self._servers.shun(connection)
+                if unsent.loss and unsent.loss.text.startswith(_CLOSING):
+                    self._slow_down(replace(unsent.loss, code=int(_CLOSING)))
             self._again(unsent)
 
     async def _wait(self, *, express: bool) -> bool:
@@ -233,13 +271,33 @@ class Senders:
 
     def _done(self, job: object) -> None:
         assert isinstance(job, Job)
-        if self._limit < self._bounds.most and _is_taken(job):
-            self._limit = min(self._limit + 1 / self._limit, self._bounds.most)
+        slowing = [known for known in job.results if known and known.is_slowing]
+        if slowing:
+            self._slow_down(slowing[0])
+        elif _is_taken(job):
+            self._speed_up()
         if math.isinf(self._modest_until):
             self._modest_until = 0.0
             # This one takes a job itself.
             self._hire(hands=1)
         self._ears.done(job)
+
+    def _speed_up(self) -> None:
+        self._slowing = 0
+        if self._limit < self._most:
+            self._limit = min(self._limit + 1 / self._limit, self._most)
+        if not self._is_welcome:
+            self._is_welcome = True
+            self._ears.took()
+
+    def _slow_down(self, result: Result) -> None:
+        """Half of the connections; a break when that is not enough."""
+        self._is_welcome = False
+        self._limit = max(1.0, self._limit / 2)
+        self._slowing += 1
+        if self._slowing >= _MOST_SLOWING:
+            self._slowing = 0
+            self._ears.slowed(result, self._take_all())
 
     def _again(self, job: Job) -> None:
         """A connection may be closed after its hundredth message; once or twice
@@ -268,7 +326,7 @@ class Senders:
             self._open.discard(connection)
         if self._open:
             self._modest_until = self._loop.time() + _MODEST_SECONDS
-            self._limit = float(max(2, len(self._open)))
+            self._limit = float(min(self._most, max(2, len(self._open))))
         else:
             self._ears.trouble(trouble, self._take_all())
 

@@ -6,7 +6,8 @@ from celery import shared_task
 from celery.signals import worker_process_shutdown
 from django.conf import settings
 
-from smtpd.queue import due, worker
+from smtpd.queue import due, ledger, worker
+from smtpd.queue.allowances import prune
 from smtpd.queue.destinations import reroute
 from smtpd.queue.nudge import nudge
 
@@ -35,6 +36,13 @@ def sweep() -> None:
     moved = reroute({host.name for host in waiting})
     if moved or any(host.is_due for host in waiting):
         nudge(deliver)
+
+
+@shared_task
+def tidy() -> None:
+    """Tries that are long due go first; destinations that are done with go."""
+    ledger.bring_forward()
+    prune()
 
 
 @worker_process_shutdown.connect

@@ -18,6 +18,7 @@ from __future__ import annotations
 import asyncio
 import atexit
 import logging
+import math
 import os
 import threading
 from collections import Counter
@@ -30,10 +31,11 @@ from django.db import InterfaceError, OperationalError
 
 from smtpd.models import Delivery
 from smtpd.outbound.opening import HostTrouble
-from smtpd.outbound.results import MAX_TEXT
+from smtpd.outbound.results import MAX_TEXT, Result
 from smtpd.outbound.servers import Servers, Shunned
 from smtpd.outbound.wire import Timeouts
 from smtpd.queue import ledger, schedule, ways
+from smtpd.queue.allowances import Allowances, Granted
 from smtpd.queue.copies import Copies, Job, Refused
 from smtpd.queue.due import WALK, Waiting
 from smtpd.queue.ledger import BATCH, Change, Claimed
@@ -63,6 +65,8 @@ _MOST_OF_ALL = 2000
 _UNPROVEN = 5
 # How often to look for fast rows while a slow host keeps all hands busy.
 _GLANCE = 0.5
+# What may go so soon is waited for; the sweep comes for the others.
+_SOON = 10.0
 _GRACE = 20.0
 
 
@@ -74,6 +78,9 @@ class Worker:
         self._copies = Copies()
         self._claimer = ThreadPoolExecutor(1, "claim")
         self._rota = Rota()
+        self._allowances = Allowances()
+        # When a destination may have more, by the clock of the loop.
+        self._waits: dict[str, float] = {}
         # Where the walk over the destinations goes on.
         self._behind = ""
         self._look_at = 0.0
@@ -103,6 +110,7 @@ class Worker:
     def stop(self, grace: float = _GRACE) -> None:
         """Finish what is under way, give the rest back, close everything."""
         self._call(self._end(grace))
+        self._claimer.submit(safely, self._allowances.leave)
         self._claimer.submit(leave_database)
         self._claimer.shutdown()
         self._recorder.close()
@@ -120,9 +128,10 @@ class Worker:
                 logger.warning("claim state=failed reason=%s", error)
                 await asyncio.sleep(_GLANCE)
                 count, self._rota = 0, Rota()
-            if not (count or self._rota or self._recorder.in_hand):
+            if count or self._rota or self._recorder.in_hand:
+                await self._wait()
+            elif not await self._rest():
                 return False
-            await self._wait()
         return True
 
     async def _work(self) -> int:
@@ -150,13 +159,16 @@ class Worker:
     async def _look(self) -> None:
         """Put destinations with mail due into the circle."""
         self._forget()
+        run = self._loop.run_in_executor
+        if self._allowances.holds:
+            busy = [name for name, each in self._senders.items() if not each.is_idle]
+            await run(self._claimer, safely, self._allowances.keep, busy)
         if self._ways.is_relay:
             hurried, found = self._read()
         else:
-            run = self._loop.run_in_executor
             hurried, found = await run(self._claimer, safely, self._read)
         self._known.update({host.name: host for host in (*hurried, *found)})
-        self._rota.hurry(host.name for host in hurried)
+        self._rota.hurry(host.name for host in hurried if not self._must_wait(host))
         ready = (host.name for host in found if host.is_due)
         self._rota.add(name for name in ready if self._room(name))
 
@@ -174,9 +186,25 @@ class Worker:
         wanted = {*self._senders, *self._rota}
         self._known = {name: self._known[name] for name in wanted}
 
+    def _must_wait(self, host: Waiting) -> bool:
+        """Whether it has had what it is allowed for now."""
+        return self._waits.get(host.name, 0.0) > self._loop.time()
+
+    async def _rest(self) -> bool:
+        """Until a destination may have more; False: that is not soon."""
+        now = self._loop.time()
+        self._waits = {name: at for name, at in self._waits.items() if at > now}
+        soonest = min(self._waits.values(), default=math.inf) - now
+        if soonest > _SOON:
+            return False
+        await asyncio.sleep(min(soonest, _GLANCE))
+        return True
+
     def _room(self, name: str) -> int:
         """How many rows more a destination may have in our hands."""
         recorder = self._recorder
+        if self._must_wait(self._known[name]):
+            return 0
         if recorder.unrecorded > _MOST_IN_HAND or recorder.in_hand > _MOST_OF_ALL:
             return 0
         senders, held = self._senders.get(name), recorder.held(name)
@@ -190,9 +218,13 @@ class Worker:
     async def _claim(self, turns: Sequence[Turn]) -> int:
         """Take due rows and put them to work; return how many there were."""
         run = self._loop.run_in_executor
-        rows, jobs = await run(self._claimer, safely, self._take, turns)
+        rows, jobs, granted = await run(self._claimer, safely, self._take, turns)
         self._recorder.take(rows)
-        self._rota.served(turns, Counter(row.destination for row in rows), BATCH)
+        got = Counter(row.destination for row in rows)
+        self._rota.served(granted.turns, got, BATCH)
+        for name, seconds in granted.waits.items():
+            self._rota.drop(name)
+            self._waits[name] = self._loop.time() + seconds
         start_before = self._loop.time() + START_WITHIN
         ready: dict[str, list[Job]] = {}
         for job in jobs:
@@ -202,18 +234,24 @@ class Worker:
                 job.start_before = start_before
                 ready.setdefault(job.destination, []).append(job)
         for name, some in ready.items():
-            await self._senders_to(name).put(some)
+            senders = self._senders_to(name)
+            senders.allow(self._allowances.connections(name))
+            await senders.put(some)
         return len(rows)
 
-    def _take(self, turns: Sequence[Turn]) -> tuple[list[Claimed], list[Job | Refused]]:
+    def _take(
+        self, turns: Sequence[Turn]
+    ) -> tuple[list[Claimed], list[Job | Refused], Granted]:
         """In the claimer's thread: claim, render, sign."""
-        rows = ledger.claim(turns)
+        granted = self._allowances.grant(turns)
+        rows = ledger.claim(granted.turns) if granted.turns else []
+        self._allowances.give_back(Counter(row.destination for row in rows))
         good = [row for row in rows if not schedule.is_poison(row.claims)]
         jobs = list(self._copies.jobs(good))
         poison = [row for row in rows if schedule.is_poison(row.claims)]
         if poison:
             jobs.append(Refused(poison, "workers took it and none came back"))
-        return rows, jobs
+        return rows, jobs, granted
 
     def _senders_to(self, name: str) -> Senders:
         if name not in self._senders:
@@ -226,6 +264,8 @@ class Worker:
                     self._unsent,
                     partial(self._trouble, name),
                     partial(self._answered, name),
+                    partial(self._slowed, name),
+                    partial(self._took, name),
                 ),
                 Bounds(
                     ways.first,
@@ -266,6 +306,20 @@ class Worker:
     def _answered(self, name: str) -> None:
         if self._known[name].has_failed:
             self._recorder.run(ledger.host_answered, name)
+
+    def _slowed(self, name: str, result: Result, jobs: list[Job]) -> None:
+        """Less for a while; what has no reply yet keeps its turn."""
+        said = " ".join(filter(None, (str(result.code), result.enhanced, result.text)))
+        logger.warning("host=%s state=slowing reason=%s", name, said)
+        self._recorder.run(
+            ledger.host_slowed, name, said, str(result.stage), result.code
+        )
+        self._rota.drop(name)
+        self._unsent(jobs)
+
+    def _took(self, name: str) -> None:
+        if self._allowances.is_slow(name):
+            self._recorder.run(ledger.host_took, name)
 
     def _quarantine(self, refused: Refused) -> None:
         for row in refused.rows:

@@ -62,7 +62,6 @@ LEDGER = {
     Bounce,
     Copy,
     Delivery,
-    Destination,
     Event,
     MemberImport,
     Message,
@@ -252,3 +251,21 @@ def test_deliveries_are_held_and_retried(full_site: Client) -> None:
     full_site.post(page(Delivery, "changelist"), {**data, "action": "retry"})
     row.refresh_from_db()
     assert row.state == Delivery.State.QUEUED
+
+
+def test_a_destination_gets_its_limits(root: Client) -> None:
+    url = reverse("admin:smtpd_destination_add")
+    told = {"name": "Bücher.TEST", "most_connections": "2", "most_copies": "500"}
+    answer = root.post(url, told | {"period": "3600"})
+    assert answer.status_code == 302, answer.context["errors"]
+    host = Destination.objects.get(name="xn--bcher-kva.test")
+    assert (host.most_connections, host.most_copies, host.period) == (2, 500, 3600)
+    change = reverse("admin:smtpd_destination_change", args=[host.pk])
+    answer = root.post(change, {"most_connections": "", "period": "60"})
+    assert answer.status_code == 302, answer.context["errors"]
+    host.refresh_from_db()
+    assert not host.is_limited
+    assert host.name == "xn--bcher-kva.test"
+    for wrong in ({"name": "no domain"}, {"most_connections": "0"}):
+        answer = root.post(url, told | {"name": "a.test", "period": "60"} | wrong)
+        assert answer.status_code == 200, wrong

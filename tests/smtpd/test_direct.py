@@ -391,7 +391,7 @@ def test_frozen_rows_get_their_domain(net: Net) -> None:
         for name in ("home.test", "relay")
     )
     query = Delivery.objects.order_by().values_list("address", "pk", "destination")
-    assert actions.freeze(outgoing, query) == 2
+    assert actions.freeze(outgoing, query.query.sql_with_params()) == 2
     frozen = Delivery.objects.waiting()
     assert {(one.address, one.destination) for one in frozen} == {
         ("sam@home.test", "home.test"),

@@ -132,3 +132,16 @@ def test_a_position_in_line_is_no_age() -> None:
         updated_at=ago, next_attempt_at=ago - timedelta(hours=2)
     )
     assert due.oldest() == ago
+
+
+def test_further_tries_do_not_wait_for_all_of_a_large_post() -> None:
+    make_verp([("sam@home.test", 1)])
+    freeze("big", 100)
+    now = timezone.now()
+    sam = Delivery.objects.filter(address="sam@home.test")
+    sam.update(attempts=1, next_attempt_at=now - timedelta(minutes=5))
+    assert not ledger.bring_forward(), "it is in time"
+    sam.update(next_attempt_at=now - timedelta(minutes=11))
+    assert ledger.bring_forward() == 1
+    assert not ledger.bring_forward()
+    assert "sam@home.test" in {row.address for row in ledger.claim([RELAY])}
