@@ -10,7 +10,7 @@ from django.db import models
 from django.db.models import Exists, OuterRef, Q
 
 from smtpd.models.delivery import Delivery
-from smtpd.queue.schedule import Quota
+from smtpd.queue.schedule import Allowance
 
 # Later than any worker lives, and what both databases can hold.
 FOREVER = datetime(9999, 1, 1, tzinfo=UTC)
@@ -93,8 +93,8 @@ class Destination(models.Model):
         return bool(self.most_connections or self.most_copies)
 
     @property
-    def quota(self) -> Quota | None:
+    def allowance(self) -> Allowance | None:
         """How many copies it may get."""
         if not self.most_copies:
             return None
-        return Quota(self.most_copies, timedelta(seconds=self.period))
+        return Allowance(self.most_copies, timedelta(seconds=self.period))

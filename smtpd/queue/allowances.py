@@ -84,8 +84,8 @@ class Allowances:
         """What was taken for rows that there were not."""
         for name, count in self._taken.items():
             host, unused = self._known[name], count - got[name]
-            if host.quota and host.spent_until and unused > 0:
-                host.spent_until -= unused * host.quota.step
+            if host.allowance and host.spent_until and unused > 0:
+                host.spent_until -= unused * host.allowance.step
                 self._mine(name).update(spent_until=host.spent_until)
 
     def keep(self, names: Iterable[str]) -> None:
@@ -108,18 +108,20 @@ class Allowances:
         self._read_at = time.monotonic()
 
     def _ask(self, host: Destination, turn: Turn, granted: Granted) -> None:
-        if not host.quota and not self._is_late(host.name):
+        if not host.allowance and not self._is_late(host.name):
             granted.turns.append(turn)
             return
         now = timezone.now()
-        quota, spent = host.quota, host.spent_until or now
-        count = quota.take(spent, now, turn.limit) if quota else turn.limit
-        if quota and not count:
-            granted.waits[host.name] = quota.wait(spent, now).total_seconds()
+        allowance, spent = host.allowance, host.spent_until or now
+        count = allowance.take(spent, now, turn.limit) if allowance else turn.limit
+        if allowance and not count:
+            granted.waits[host.name] = allowance.wait(spent, now).total_seconds()
             # Somebody else may have taken them.
             self._read_at = -math.inf
             return
-        until = max(spent, now) + count * quota.step if quota else host.spent_until
+        until = (
+            max(spent, now) + count * allowance.step if allowance else host.spent_until
+        )
         free = Q(served_by=self._me) | Q(served_until=None) | Q(served_until__lte=now)
         as_known = Destination.objects.filter(free, pk=host.pk)
         if not as_known.filter(spent_until=host.spent_until).update(

@@ -74,7 +74,7 @@ def pause(slowdowns: int, dice: float) -> timedelta:
 
 
 @dataclass(frozen=True, slots=True)
-class Quota:
+class Allowance:
     """At most so many copies in any period of that length.
 
     A tenth may go at once, the rest comes evenly.

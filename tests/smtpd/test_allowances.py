@@ -13,7 +13,7 @@ from smtpd.models import Delivery, Destination
 from smtpd.queue import ledger, schedule
 from smtpd.queue.allowances import prune
 from smtpd.queue.rota import BULK, Turn
-from smtpd.queue.schedule import Quota
+from smtpd.queue.schedule import Allowance
 from tests.sink import Received, Script, Sink
 from tests.smtpd.sending import make_outgoing, make_verp, people, run, states, working
 
@@ -45,13 +45,13 @@ def at_most_open(sink: Sink) -> list[int]:
 @pytest.mark.parametrize("most", [1, 2, 9, 10, 60, 1000])
 @pytest.mark.parametrize("wanted", [1, 50])
 def test_no_period_has_more(most: int, wanted: int) -> None:
-    quota = Quota(most, timedelta(minutes=1))
+    allowance = Allowance(most, timedelta(minutes=1))
     spent, now, sent = NOON, NOON, []
     while now < NOON + timedelta(minutes=3):
-        count = quota.take(spent, now, wanted)
+        count = allowance.take(spent, now, wanted)
         sent += [now] * count
-        spent = max(spent, now) + count * quota.step
-        now += max(quota.wait(spent, now), timedelta(milliseconds=1))
+        spent = max(spent, now) + count * allowance.step
+        now += max(allowance.wait(spent, now), timedelta(milliseconds=1))
     assert len(sent) > most * 2.6, "and nearly as many go as may"
     for first, behind in zip(sent, sent[most:], strict=False):
         assert behind - first > timedelta(seconds=59.9)
@@ -193,19 +193,20 @@ def test_trouble_of_one_mailbox_slows_nobody(reply: str) -> None:
 
 def test_connections_that_are_too_many_are_closed() -> None:
     """Asked once or twice for less, we go on with fewer, and lose nothing."""
-    make_verp(people(300))
+    make_verp(people(400))
     slow: list[str] = [SLOW]
-    rcpt: dict[str, str | list[str]] = {
-        "sam60@home.test": slow,
-        "sam90@home.test": slow,
-    }
+    rcpt: dict[str, str | list[str]] = {f"sam{at}@home.test": slow for at in (200, 201)}
     with (
-        Sink(Script(rcpt=rcpt, latency=0.002)) as sink,
+        Sink(Script(rcpt=rcpt, latency=0.005)) as sink,
         working(sink, connections=8) as worker,
     ):
+        seen = at_most_open(sink)
         run(worker, 30)
-    assert states() == {"sent": 299, "queued": 1}
+    assert states() == {"sent": 399, "queued": 1}
     assert not Destination.objects.exists()
+    fewer = min(seen[200:])
+    assert fewer < max(seen[:200]), "some were closed"
+    assert max(seen[seen.index(fewer, 200) :]) > fewer, "and opened when it was well"
 
 
 def test_too_many_connections_for_421_are_fewer_soon() -> None:
