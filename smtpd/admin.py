@@ -244,6 +244,31 @@ class DeliveryAdmin(ReadOnlyAdmin):
         self.message_user(request, order_words.after(done))
 
 
+class DestinationForm(forms.ModelForm):  # type: ignore[type-arg] # not generic at run time
+    """What a destination is allowed; the rest the workers write."""
+
+    class Meta:
+        model = Destination
+        fields = ("name", "most_connections", "most_copies", "period")
+        labels = {
+            "most_connections": "Connections at once",
+            "most_copies": "Recipients",
+            "period": "in",
+        }
+        help_texts = {
+            "name": f"A domain, or {RELAY}: the server that RELAY names.",
+            "most_connections": "Empty: as many as it likes, up to 20 a machine.",
+            "most_copies": "At most so many, tries included. Empty: no limit.",
+        }
+
+    def clean_name(self) -> str:
+        name: str = self.cleaned_data["name"]
+        try:
+            return name if name == RELAY else paths.mailbox(f"sam@{name}").domain
+        except paths.BadPath as error:
+            raise forms.ValidationError("That is no domain.") from error
+
+
 @admin.register(Destination)
 class DestinationAdmin(ModelAdmin):  # type: ignore[misc] # unfold has no types
     """Limits to set; one without limits, mail and trouble is forgotten in a week."""

@@ -1,32 +1,62 @@
-"""What waits to be sent, by next hop: behind `mailq` and the queue page."""
+"""What waits to be sent, by next hop: behind `mailq` and the queue page.
+
+One statement groups the rows that are at no end, found by partial indexes; what
+was sent is not looked at, however much of it there is.
+"""
 
 from __future__ import annotations
 
-from collections import defaultdict
+import time
+from collections import Counter
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any, TypeVar
 
-from django.db.models import Count, Min
+from django.db.models import Case, Count, IntegerField, Max, Min, Q, Value, When
 from django.db.models.functions import Greatest
+from django.utils import timezone
 
-from smtpd.models import Delivery, Destination
+from smtpd.models import Delivery, Destination, Outgoing
+from smtpd.models.delivery import DeliveryQuerySet
+from smtpd.outbound.failures import WORDS, Failure
 
+T = TypeVar("T")
+State = Delivery.State
 # States that are no end: somebody or something has to move them on.
-UNFINISHED = (
-    Delivery.State.QUEUED,
-    Delivery.State.HELD,
-    Delivery.State.QUARANTINED,
-)
+UNFINISHED = (State.QUEUED, State.HELD, State.QUARANTINED)
 # The commonest reasons shown of one destination.
 MAX_REASONS = 5
+# How old the messages are that wait: younger than this, or older than all.
+BANDS = (timedelta(minutes=5), timedelta(hours=1), timedelta(days=1))
+BAND_NAMES = ("under 5 minutes", "under 1 hour", "under 1 day", "older")
+# What was read is shown again for so many times as long as reading took: at most
+# a twentieth of a core is busy with it, however many look.
+_REST = 20
+_CHEAP = 0.05
+
+
+class Standing(StrEnum):
+    """How a destination is doing."""
+
+    WELL = "well"
+    # It failed, and is being asked again.
+    SLOWED = "slowed"
+    # It failed, and is left alone until a certain time.
+    RESTING = "resting"
+    # Somebody said that nothing goes there.
+    HELD = "on hold"
 
 
 @dataclass(frozen=True)
 class Reason:
-    """A reply that keeps deliveries waiting, and how many it keeps."""
+    """Replies of one kind that keep deliveries waiting, and how many they keep."""
 
     reply: str
     count: int
+    # The class of the refusal in words, if it has one.
+    why: str = ""
 
 
 @dataclass
@@ -35,54 +65,151 @@ class Backlog:
 
     destination: str
     states: dict[str, int] = field(default_factory=dict)
+    # How many have waited for how long, by BAND_NAMES.
+    ages: list[int] = field(default_factory=lambda: [0] * len(BAND_NAMES))
+    # In the hands of workers at this moment.
+    in_hands: int = 0
     # When the oldest of them was queued, and when the next is due.
     oldest_at: datetime | None = None
     next_attempt_at: datetime | None = None
+    standing: Standing = Standing.WELL
     # The destination itself is left alone until then, and why.
     backoff_until: datetime | None = None
+    failures: int = 0
     last_failure: str = ""
+    last_failure_at: datetime | None = None
+    held_by: str = ""
+    held_at: datetime | None = None
     reasons: list[Reason] = field(default_factory=list)
 
     @property
     def count(self) -> int:
+        """All of them, in whatever state."""
         return sum(self.states.values())
 
 
-def read_backlog() -> list[Backlog]:
+def read_backlog(rows: DeliveryQuerySet | None = None) -> list[Backlog]:
     """Read every destination that has something waiting, the fullest first."""
     found: dict[str, Backlog] = {}
-    unfinished = Delivery.objects.filter(state__in=UNFINISHED).order_by()
-    rows = unfinished.values("destination", "state").annotate(
-        n=Count("id"),
-        oldest=Min("outgoing__created_at"),
-        due=Min(Greatest("next_attempt_at", "updated_at")),
+    oldest: dict[str, int] = {}
+    reasons: dict[str, list[Mapping[str, Any]]] = {}
+    for row in _grouped(Delivery.objects.all() if rows is None else rows):
+        name, state = row["destination"], row["state"]
+        backlog = found.setdefault(name, Backlog(name))
+        backlog.states[state] = backlog.states.get(state, 0) + row["n"]
+        backlog.ages[row["band"]] += row["n"]
+        backlog.in_hands += row["hands"]
+        oldest[name] = min(oldest.get(name, row["oldest"]), row["oldest"])
+        if state == State.QUEUED:
+            due = backlog.next_attempt_at
+            backlog.next_attempt_at = min(due or row["due"], row["due"])
+        if row["code"] or row["last"]:
+            reasons.setdefault(name, []).append(row)
+    for name, some in reasons.items():
+        found[name].reasons = _reasons(some)
+    _date(found, oldest)
+    for host in Destination.objects.filter(name__in=found):
+        stand(found[host.name], host)
+    return sorted(
+        found.values(), key=lambda backlog: (-backlog.count, backlog.destination)
     )
-    for row in rows:
-        backlog = found.setdefault(row["destination"], Backlog(row["destination"]))
-        backlog.states[row["state"]] = row["n"]
-        backlog.oldest_at = min(backlog.oldest_at or row["oldest"], row["oldest"])
-        if row["state"] == Delivery.State.QUEUED:
-            backlog.next_attempt_at = row["due"]
-    for name, reasons in _reasons().items():
-        found[name].reasons = reasons
-    for trouble in Destination.objects.filter(name__in=found):
-        found[trouble.name].backoff_until = trouble.backoff_until
-        found[trouble.name].last_failure = trouble.last_failure
-    return sorted(found.values(), key=lambda backlog: -backlog.count)
 
 
-def _reasons() -> dict[str, list[Reason]]:
-    rows = (
-        Delivery.objects.filter(state__in=UNFINISHED)
-        .exclude(code=None, text="")
+def stand(backlog: Backlog, host: Destination) -> None:
+    """Say how the destination itself is doing."""
+    backlog.backoff_until, backlog.failures = host.backoff_until, host.failures
+    backlog.last_failure = host.last_failure
+    backlog.last_failure_at = host.last_failure_at
+    backlog.held_at, backlog.held_by = host.held_at, host.held_by
+    if host.held_at:
+        backlog.standing, backlog.backoff_until = Standing.HELD, None
+    elif host.backoff_until and host.backoff_until > timezone.now():
+        backlog.standing = Standing.RESTING
+    elif host.failures or host.slowdowns:
+        backlog.standing = Standing.SLOWED
+
+
+def sparingly(name: Hashable, read: Callable[[], T]) -> tuple[T, datetime]:
+    """What was read, and when: not again at once if it takes long."""
+    kept = _kept.get(name)
+    if kept is not None and time.monotonic() < kept[0]:
+        return kept[1], kept[2]
+    began, at = time.monotonic(), timezone.now()
+    value = read()
+    now = time.monotonic()
+    if (took := now - began) > _CHEAP:
+        _kept[name] = (now + _REST * took, value, at)
+    return value, at
+
+
+def forget() -> None:
+    """Read afresh: somebody has just changed something, and wants to see it."""
+    _kept.clear()
+
+
+_kept: dict[Hashable, tuple[float, Any, datetime]] = {}
+
+
+def _grouped(rows: DeliveryQuerySet) -> Any:
+    """One line for each kind of waiting row."""
+    hands = Q(lease__isnull=False, next_attempt_at__gt=timezone.now())
+    return (
+        rows.filter(state__in=UNFINISHED)
         .order_by()
-        .values_list("destination", "code", "enhanced", "text")
-        .annotate(n=Count("id"))
-        .order_by("-n")
+        .annotate(band=_band())
+        .values("destination", "state", "band", "failure", "code", "enhanced")
+        .annotate(
+            n=Count("*"),
+            hands=Count("id", filter=hands),
+            oldest=Min("outgoing_id"),
+            due=Min(Greatest("next_attempt_at", "updated_at")),
+            last=Max("text"),
+            first=Min("text"),
+        )
     )
-    reasons: dict[str, list[Reason]] = defaultdict(list)
-    for destination, code, enhanced, text, count in rows:
-        if len(reasons[destination]) < MAX_REASONS:
-            said = " ".join(filter(None, (str(code or ""), enhanced, text)))
-            reasons[destination].append(Reason(said, count))
+
+
+def _band() -> Case:
+    """Which of BAND_NAMES: messages are numbered in the order they came.
+
+    So the age of a row is known without a look at its message.
+    """
+    now = timezone.now()
+    whens = []
+    for at, age in enumerate(BANDS):
+        first = Outgoing.objects.filter(pruned_at=None, created_at__gt=now - age)
+        number = first.order_by("created_at").values_list("pk", flat=True).first()
+        if number is not None:
+            whens.append(When(outgoing_id__gte=number, then=at))
+    # A constant alone would be no column to group by.
+    whens = whens or [When(outgoing_id=None, then=0)]
+    return Case(*whens, default=Value(len(BANDS)), output_field=IntegerField())
+
+
+def _date(found: Mapping[str, Backlog], oldest: Mapping[str, int]) -> None:
+    dates = dict(
+        Outgoing.objects.filter(pk__in=set(oldest.values())).values_list(
+            "pk", "created_at"
+        )
+    )
+    for name, number in oldest.items():
+        found[name].oldest_at = dates.get(number)
+
+
+def _reasons(rows: list[Mapping[str, Any]]) -> list[Reason]:
+    """The commonest kinds of reply; of texts that differ, one stands for all."""
+    counts: Counter[tuple[str, int | None, str]] = Counter()
+    texts: dict[tuple[str, int | None, str], set[str]] = {}
+    for row in rows:
+        kind = (row["failure"], row["code"], row["enhanced"])
+        counts[kind] += row["n"]
+        texts.setdefault(kind, set()).update((row["last"], row["first"]))
+    reasons = []
+    for kind, count in counts.most_common(MAX_REASONS):
+        failure, code, enhanced = kind
+        text = max(texts[kind])
+        more = " (and the like)" if len(texts[kind]) > 1 else ""
+        said = " ".join(filter(None, (str(code or ""), enhanced, text)))
+        why = WORDS[Failure(failure)] if failure else ""
+        reasons.append(Reason(said + more, count, why))
     return reasons

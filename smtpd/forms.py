@@ -8,10 +8,9 @@ from django import forms
 from django.conf import settings
 
 from smtpd.correction import LABELS, Correction
-from smtpd.models import Delivery, Destination
+from smtpd.models import Delivery
+from smtpd.queue.orders import Order
 from smtpd.widgets import Choices
-
-VERBS = (("retry", "Retry now"), ("hold", "Hold"), ("cancel", "Cancel"))
 
 
 class DeliveryFilter(forms.Form):
@@ -22,43 +21,40 @@ class DeliveryFilter(forms.Form):
         choices=(*Delivery.State.choices, ("any", "All states")),
         initial=Delivery.State.QUEUED,
     )
-    destination = forms.ChoiceField(required=False)
-    q = forms.CharField(
-        required=False,
-        max_length=200,
-        widget=forms.TextInput(
-            attrs={"type": "search", "placeholder": "Recipient or message key"}
-        ),
-    )
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        names = Destination.objects.values_list("name", "name")
-        field = self.fields["destination"]
-        if isinstance(field, forms.ChoiceField):
-            field.choices = [("", "All destinations"), *names]
+    # The next hop, and the address of ours that the sender wrote to.
+    destination = forms.CharField(required=False, max_length=255)
+    to = forms.CharField(required=False, max_length=320)
+    q = forms.CharField(required=False, max_length=320)
 
     @property
     def chosen(self) -> dict[str, str]:
         """What was chosen and makes sense; the rest falls back to its default."""
         self.is_valid()
         data = self.cleaned_data
+        words = {
+            name: str(data.get(name) or "").strip() for name in ("destination", "to")
+        }
         return {
             "state": data.get("state") or Delivery.State.QUEUED,
-            "destination": data.get("destination") or "",
             "q": str(data.get("q") or "").strip(),
+            **{name: word.lower() for name, word in words.items()},
         }
 
 
-class VerbForm(forms.Form):
-    """What to do with which rows: those picked, or all of a message."""
+class OrderForm(forms.Form):
+    """What to do with which rows: those picked, or all of something."""
 
-    do = forms.ChoiceField(choices=VERBS)
+    do = forms.ChoiceField(choices=[(order, order) for order in Order])
+    # The destination itself, and not its rows.
+    host = forms.CharField(required=False, max_length=255)
     pick = forms.TypedMultipleChoiceField(required=False, coerce=int)
     message = forms.SlugField(required=False, max_length=16)
+    # All that a filter shows: the query of the page.
+    whole = forms.BooleanField(required=False)
+    filter = forms.CharField(required=False, max_length=2000)
     # Answered on the page that asks whether one is sure.
     sure = forms.BooleanField(required=False)
-    back = forms.CharField(required=False, max_length=500)
+    back = forms.CharField(required=False, max_length=2000)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -67,6 +63,12 @@ class VerbForm(forms.Form):
         if isinstance(field, forms.TypedMultipleChoiceField):
             picked = self.data.getlist("pick") if hasattr(self.data, "getlist") else []
             field.choices = [(n, n) for n in picked if n.isdecimal() and len(n) < 19]
+
+    @property
+    def names_something(self) -> bool:
+        """Whether there is anything to do it with."""
+        data = self.cleaned_data
+        return any(data[name] for name in ("host", "pick", "message", "whole"))
 
 
 _CORRECTIONS = {

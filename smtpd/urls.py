@@ -2,12 +2,13 @@
 
 from django.urls import path
 
-from smtpd.pages import mailbox, queue
+from smtpd.pages import mailbox, orders, queue
 
 urlpatterns = [
     path("queue/", queue.show, name="queue"),
     path("queue/numbers/", queue.numbers, name="queue-numbers"),
-    path("queue/act/", queue.act, name="queue-act"),
+    path("queue/act/", orders.act, name="queue-act"),
+    path("queue/copies/<int:pk>/", queue.copy, name="delivery"),
     path("mailbox/", mailbox.index, name="mailbox"),
     path("mailbox/<int:pk>/", mailbox.show, name="copy"),
     path("mailbox/<int:pk>/html/", mailbox.html, name="copy-html"),

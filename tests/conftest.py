@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 from django.core.cache import cache
 
+from smtpd import backlog
 from tests.stack import Stack, start_stack
 
 
@@ -31,8 +32,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture(autouse=True)
 def _fresh_cache() -> None:
-    """Rate limits of one test must not hit the next."""
+    """Rate limits and numbers of one test must not hit the next."""
     cache.clear()
+    backlog.forget()
 
 
 @pytest.fixture(scope="module")

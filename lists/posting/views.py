@@ -17,7 +17,7 @@ from lists.access import Role
 from lists.models import Post
 from lists.moderation import reading
 from lists.posting import writing
-from smtpd import letter
+from smtpd import letter, progress
 from smtpd.models import Delivery, Outgoing
 from smtpd.models.outgoing import TALLY
 from smtpd.outbound.failures import WORDS, Failure
@@ -64,9 +64,15 @@ def post(request: HttpRequest, address: str, pk: int) -> HttpResponse:
         "letter": shown,
         "words": shown.text or reading.words(shown.html),
         "may_write": writing.may_write(mlist, request.user),
-        "refusals": _refusals(found) if role >= Role.MODERATOR else [],
     }
-    return render(request, "lists/posting/post.html", context)
+    if role >= Role.MODERATOR:
+        context |= {
+            "progress": progress.read(found.message),
+            "refusals": _refusals(found),
+        }
+    is_part = role >= Role.MODERATOR and request.headers.get("HX-Target") == "progress"
+    template = "lists/posting/_progress.html" if is_part else "lists/posting/post.html"
+    return render(request, template, context)
 
 
 def _refusals(found: Post) -> list[tuple[str, str, int]]:

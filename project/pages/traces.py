@@ -21,6 +21,7 @@ from django.views.decorators.http import require_safe
 from lists.access import Role, lists_with_role, subscriptions_of
 from lists.models import Post
 from project.models import User
+from smtpd import progress
 from smtpd.access import deliveries_of, messages_of, runs_site
 from smtpd.models import Delivery, Message, Outgoing
 from smtpd.models.outgoing import TALLY
@@ -104,6 +105,7 @@ def show(request: HttpRequest, key: str) -> HttpResponse:
         "states": [(s, trace.states[s]) for s in STATES if s in trace.states],
         "total": sum(trace.states.values()),
         "is_whole": is_whole,
+        "progress": progress.read(trace.message) if is_whole else None,
         "may_act": is_whole and _may_act(request.user, trace.message),
         "posts": _posts(request.user, trace.message) if is_whole else [],
     }

@@ -39,6 +39,8 @@ class Failure(StrEnum):
     SIZE = "size"
     # Our commands were not understood.
     PROTOCOL = "protocol"
+    # No refusal: whoever runs this site gave it up.
+    STOPPED = "stopped"
 
 
 class Stage(StrEnum):
@@ -78,6 +80,7 @@ WORDS = {
     Failure.NETWORK: "Their server could not be reached or had trouble",
     Failure.SIZE: "The message is too large for them",
     Failure.PROTOCOL: "Their server did not understand ours",
+    Failure.STOPPED: "Whoever runs this site gave it up",
 }
 # Ours to mend, or soon over: tried again although the reply says never.
 _DEFERRED = frozenset({Failure.BLOCKED, Failure.RATE})

@@ -16,7 +16,7 @@ from smtpd.dsn import Action
 from smtpd.models import Delivery, Report
 from smtpd.outbound.failures import Failure
 from smtpd.outbound.results import Outcome, Result
-from smtpd.queue import ledger, schedule
+from smtpd.queue import ledger, pace, schedule
 from smtpd.queue.ledger import Change, Claimed
 from smtpd.routing import doors
 
@@ -41,6 +41,8 @@ def record(changes: Sequence[Change]) -> None:
     _warn(changes)
     if failed:
         _tell_doors(failed)
+    sent = [change.row.id for change in changes if change.state == State.SENT]
+    pace.count(len(recorded.intersection(sent)))
 
 
 def _warn(changes: Sequence[Change]) -> None:

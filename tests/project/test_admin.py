@@ -54,8 +54,8 @@ OURS = [
     for app in ("smtpd", "aliases", "lists", "project")
     for model in apps.get_app_config(app).get_models()
 ]
-# A target is edited with its alias.
-INSIDE_OTHERS = {"aliases.target"}
+# A target is edited with its alias; the pace is a number of the queue page.
+INSIDE_OTHERS = {"aliases.target", "smtpd.pace"}
 # Written by the server alone.
 LEDGER = {
     AppPassword,

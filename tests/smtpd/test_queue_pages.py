@@ -68,14 +68,9 @@ def test_a_domain_admin_sees_what_came_to_their_domain(olga: Client) -> None:
 def test_the_page_counts_by_state_and_lane(site: Client) -> None:
     for state in ("queued", "queued", "held", "failed", "sent"):
         make_delivery(state=state)
-    context = site.get("/queue/").context
-    assert context["by_state"] == {
-        "queued": 2,
-        "held": 1,
-        "quarantined": 0,
-        "failed": 1,
-    }
-    assert (context["fast"], context["bulk"]) == (0, 2)
+    overview = site.get("/queue/").context["overview"]
+    assert overview.by_state == {"queued": 2, "held": 1, "quarantined": 0}
+    assert (overview.failed, overview.fast) == (1, 0)
 
 
 def test_trouble_of_a_destination_is_shown(site: Client) -> None:
@@ -97,32 +92,90 @@ def test_filters_by_state_destination_and_word(site: Client) -> None:
     assert shown(f"state=any&q={held.outgoing.message.key}") == [held]
 
 
-def test_hold_and_retry_what_was_picked(olga: Client) -> None:
-    picked, left = make_delivery(), make_delivery()
-    act(olga, "hold", picked)
-    assert (state_of(picked), state_of(left)) == ("held", "queued")
-    act(olga, "retry", picked)
-    assert state_of(picked) == "queued"
-
-
-def test_cancelling_asks_first(olga: Client) -> None:
+def test_an_order_says_first_what_it_touches(olga: Client) -> None:
     row = make_delivery()
-    act(olga, "cancel", row)
+    answer = olga.post("/queue/act/", {"do": "fail", "pick": row.pk})
+    page = answer.content.decode()
+    assert "This fails 1 copy for the relay and tells its senders." in page
     assert state_of(row) == "queued"
-    act(olga, "cancel", row, sure="1")
-    assert state_of(row) == "cancelled"
+    sure = {"do": "fail", "pick": row.pk, "sure": "1"}
+    done = olga.post("/queue/act/", sure, follow=True).content.decode()
+    assert "1 copy failed; the senders are told." in done
+    assert state_of(row) == "failed"
+    again = olga.post("/queue/act/", sure, follow=True).content.decode()
+    assert "Nothing was changed" in again
+
+
+def test_hold_and_release_what_was_picked(olga: Client) -> None:
+    picked, left = make_delivery(), make_delivery()
+    act(olga, "hold", picked, sure="1")
+    assert (state_of(picked), state_of(left)) == ("held", "queued")
+    act(olga, "release", picked, sure="1")
+    assert state_of(picked) == "queued"
 
 
 def test_all_of_a_message_at_once(olga: Client) -> None:
     row = make_delivery()
-    act(olga, "hold", message=row.outgoing.message.key)
+    act(olga, "hold", message=row.outgoing.message.key, sure="1")
     assert state_of(row) == "held"
+
+
+def test_all_that_a_filter_shows(site: Client) -> None:
+    one, two = make_delivery("a@x.test"), make_delivery("b@y.test")
+    act(site, "drop", whole="1", filter="q=x.test", sure="1")
+    assert (state_of(one), state_of(two)) == ("cancelled", "queued")
+    act(site, "drop", whole="1", filter="to=talk@other.test", sure="1")
+    assert state_of(two) == "queued"
+    act(site, "drop", whole="1", filter="to=talk@lists.test", sure="1")
+    assert state_of(two) == "cancelled"
+
+
+def test_a_destination_is_held_and_released_by_the_site_only(
+    olga: Client, site: Client
+) -> None:
+    make_delivery()
+    hold = {"do": "hold", "host": "relay", "sure": "1"}
+    assert olga.post("/queue/act/", hold).status_code == 404
+    asked = site.post("/queue/act/", {**hold, "sure": ""}).content.decode()
+    assert "Nothing goes to the relay any more" in asked
+    assert not Destination.objects.exclude(held_at=None)
+    site.post("/queue/act/", hold)
+    page = site.get("/queue/?destination=relay").content.decode()
+    assert "by root@x.test" in page
+    assert "Release it" in page
+    site.post("/queue/act/", {"do": "release", "host": "relay"})
+    assert not Destination.objects.exclude(held_at=None)
+
+
+def test_one_recipient_has_a_page(olga: Client) -> None:
+    mine, other = make_delivery("mine@x.test"), make_delivery(at="talk@other.test")
+    Delivery.objects.update(code=451, enhanced="4.7.1", text="try later", attempts=2)
+    page = olga.get(f"/queue/copies/{mine.pk}/").content.decode()
+    assert "try later" in page
+    assert "mine@x.test" in page
+    assert olga.get(f"/queue/copies/{other.pk}/").status_code == 404
+
+
+def test_reasons_are_grouped_by_destination(site: Client) -> None:
+    for _ in range(3):
+        make_delivery()
+    Delivery.objects.update(code=421, enhanced="4.7.0", text="try later")
+    page = site.get("/queue/numbers/").content.decode()
+    assert "3 ×" in page
+    assert "421 4.7.0 try later" in page
+
+
+@pytest.mark.parametrize("state", ["queued", "held", "quarantined", "failed", "any"])
+def test_an_empty_queue_says_something_useful(site: Client, state: str) -> None:
+    assert "</h3>" in site.get(f"/queue/?state={state}").content.decode()
+    assert "No such copies" in site.get(f"/queue/?state={state}&q=x").content.decode()
 
 
 def test_rows_of_other_domains_are_out_of_reach(olga: Client) -> None:
     row = make_delivery(at="talk@other.test")
-    act(olga, "hold", row)
-    act(olga, "cancel", message=row.outgoing.message.key, sure="1")
+    act(olga, "hold", row, sure="1")
+    act(olga, "drop", message=row.outgoing.message.key, sure="1")
+    act(olga, "drop", whole="1", filter="state=any", sure="1")
     assert state_of(row) == "queued"
     nick = signed_in("nick@x.test")
     assert nick.post("/queue/act/", {"do": "hold", "pick": row.pk}).status_code == 404
@@ -138,7 +191,7 @@ def test_acting_needs_a_post_and_something_picked(olga: Client) -> None:
 
 def test_the_way_back_never_leaves_the_site(olga: Client) -> None:
     row = make_delivery()
-    data = {"do": "hold", "pick": row.pk, "back": "https://evil.test/"}
+    data = {"do": "hold", "pick": row.pk, "back": "https://evil.test/", "sure": "1"}
     assert olga.post("/queue/act/", data).headers["Location"] == "/queue/"
     data["back"] = "/queue/?state=held"
     assert olga.post("/queue/act/", data).headers["Location"] == "/queue/?state=held"

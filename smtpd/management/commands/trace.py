@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from argparse import ArgumentParser
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from smtpd.models import Delivery
+from smtpd import progress
+from smtpd.models import Delivery, Message
 from smtpd.traces import Trace, find, read_trace
 
 
@@ -38,6 +40,9 @@ def _text(trace: Trace) -> Iterator[str]:
     yield f"{message.key} {message.msg_id} {message.subject}".rstrip()
     for event in trace.timeline:
         yield f"  {event.at:%Y-%m-%d %H:%M:%S}  {event.kind:<10} {event.text}"
+    told = progress.read(message)
+    if told.total:
+        yield f"  {told}" + (f"; {told.times}" if told.times else "")
     for row in trace.deliveries.iterator(chunk_size=500):
         said = " ".join(filter(None, (str(row.code or ""), row.enhanced, row.text)))
         at = f"{row.updated_at:%Y-%m-%d %H:%M:%S}"
@@ -54,6 +59,7 @@ def _story(trace: Trace) -> dict[str, object]:
         "reverse_path": message.reverse_path,
         "forward_paths": message.forward_paths,
         "states": trace.states,
+        "progress": _progress(message),
         "events": [
             {"at": event.at.isoformat(), "kind": event.kind, "text": event.text}
             for event in trace.timeline
@@ -62,6 +68,19 @@ def _story(trace: Trace) -> dict[str, object]:
             _delivery(row) for row in trace.deliveries.iterator(chunk_size=500)
         ],
     }
+
+
+def _progress(message: Message) -> dict[str, object]:
+    told = progress.read(message)
+    return {
+        "rate": told.rate,
+        "first_after": _seconds(told.first_after),
+        "last_after": _seconds(told.last_after),
+    }
+
+
+def _seconds(time: timedelta | None) -> float | None:
+    return None if time is None else time.total_seconds()
 
 
 def _delivery(row: Delivery) -> dict[str, object]:

@@ -1,0 +1,75 @@
+"""Which rows of the ledger somebody means: what the queue page and mailq ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from django.core.paginator import Paginator
+from django.db.models import Q, TextField
+from django.db.models.functions import Cast
+from django.utils.functional import cached_property
+
+from smtpd.models import Delivery, Message
+from smtpd.models.delivery import DeliveryQuerySet
+
+State = Delivery.State
+# Rows that are counted and paged through; who looks for more chooses better.
+MOST = 10_000
+
+
+class Pages(Paginator):  # type: ignore[type-arg] - Django has none at run time
+    """Does not count a million rows to show fifty of them."""
+
+    @cached_property
+    def count(self) -> int:
+        """Up to MOST of them."""
+        rows = self.object_list
+        assert isinstance(rows, DeliveryQuerySet)
+        return rows.order_by()[:MOST].count()
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether there may be more than can be paged through."""
+        return self.count >= MOST
+
+
+def select(rows: DeliveryQuerySet, chosen: Mapping[str, str]) -> DeliveryQuerySet:
+    """Those in a state, of a destination, written to an address, with a word."""
+    if chosen["state"] != "any":
+        rows = rows.filter(state=chosen["state"])
+    if name := chosen["destination"]:
+        rows = rows.filter(destination=name)
+    if address := chosen["to"]:
+        rows = rows.filter(outgoing__message__in=_written_to(address))
+    if word := chosen["q"]:
+        rows = named(rows, word)
+    return rows
+
+
+def named(rows: DeliveryQuerySet, word: str) -> DeliveryQuerySet:
+    """Those of the message with this key, or of recipients with this in their name."""
+    message = Message.objects.filter(key=word.lower()).values_list("pk", flat=True)
+    if found := message.first():
+        return rows.filter(outgoing__message=found)
+    return rows.filter(Q(address__icontains=word))
+
+
+def in_line(rows: DeliveryQuerySet) -> DeliveryQuerySet:
+    """As they stand in line, which is how the index on what waits has them."""
+    return rows.order_by("destination", "lane", "next_attempt_at", "id")
+
+
+def light(rows: DeliveryQuerySet) -> DeliveryQuerySet:
+    """With what a page says of their messages, and no bytes."""
+    return rows.select_related("outgoing__message").only(
+        *(field.attname for field in Delivery._meta.concrete_fields),
+        "outgoing__created_at",
+        "outgoing__message__key",
+        "outgoing__message__subject",
+    )
+
+
+def _written_to(address: str) -> object:
+    # The forward-paths are a JSON list: the quotes begin and end each of them.
+    found = Message.objects.annotate(paths_text=Cast("forward_paths", TextField()))
+    return found.filter(paths_text__icontains=f'"{address}"').values("pk")
