@@ -11,11 +11,22 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Callable
+from functools import partial
 
 os.environ.setdefault("DATABASE_URL", "postgres://postgres@127.0.0.1:5432/postgres")
 os.environ.setdefault("BROKER_URL", "redis://127.0.0.1:6379/0")
 
-from bench import acceptance, deciding, fanout, large, machine, memory, page, siege
+from bench import (
+    acceptance,
+    deciding,
+    fanout,
+    large,
+    machine,
+    memory,
+    page,
+    rows,
+    siege,
+)
 
 # Called with how often to measure, and how much less than usual.
 PARTS: dict[str, Callable[[int, float], list[str]]] = {
@@ -25,7 +36,9 @@ PARTS: dict[str, Callable[[int, float], list[str]]] = {
     "large": large.figures,
     "siege": siege.figures,
     "memory": memory.figures,
+    "million": fanout.million,
 }
+USUAL = [name for name in PARTS if name != "million"]
 FRONT = ("acceptance", "rcpt", "large", "siege")
 
 
@@ -34,16 +47,34 @@ def main() -> None:
     parser.add_argument(
         "--only",
         action="append",
-        choices=[*PARTS, "front"],
+        choices=[*USUAL, "front"],
         help="a part, or all parts of the front door; may be repeated",
     )
+    parser.add_argument(
+        "part", nargs="?", choices=["million"], help="what is never measured unasked"
+    )
+    parser.add_argument(
+        "--row",
+        action="append",
+        default=[],
+        choices=[row.name for row in rows.ROWS],
+        metavar="NAME",
+        help="of the fan-out: this row alone; --rows names them all",
+    )
+    parser.add_argument("--rows", action="store_true", help="name the rows and end")
+    parser.add_argument("--full", action="store_true", help="all rows of the fan-out")
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument(
         "--scale", type=float, default=1.0, help="0.1: a tenth of the work, to try it"
     )
     parser.add_argument("--write", action="store_true", help="into docs/bench.md")
     told = parser.parse_args()
-    for name in _wanted(told.only or list(PARTS)):
+    if told.rows:
+        print("\n".join(f"{row.name:24}{row.what}; {row.setting}" for row in rows.ROWS))
+        return
+    PARTS["fanout"] = partial(fanout.figures, names=told.row, full=told.full)
+    wanted = [told.part] if told.part else told.only or list(USUAL)
+    for name in _wanted(wanted):
         lines = [*PARTS[name](told.runs, told.scale), "", machine.description()]
         print("\n".join((f"## {name}", "", *lines, "")), flush=True)
         if told.write:

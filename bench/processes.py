@@ -34,6 +34,20 @@ def held(pid: int) -> float:
     return _kib(Path(f"/proc/{pid}/smaps_rollup"), "Pss") / 1024
 
 
+def peak(pid: int) -> float:
+    """MiB of proportional set size at the peak since the last forget().
+
+    Now, and what the resident set was above now; Linux keeps no peak of the first.
+    """
+    status = Path(f"/proc/{pid}/status")
+    return held(pid) + (_kib(status, "VmHWM") - _kib(status, "VmRSS")) / 1024
+
+
+def forget(pid: int) -> None:
+    """Let the peak be what there is now (proc(5): 5)."""
+    Path(f"/proc/{pid}/clear_refs").write_text("5")
+
+
 class Peak:
     """The most memory a process holds, over what it held when this was made.
 
@@ -43,8 +57,7 @@ class Peak:
 
     def __init__(self, pid: int) -> None:
         self._status = Path(f"/proc/{pid}/status")
-        # proc(5): 5 sets the peak to what there is now.
-        Path(f"/proc/{pid}/clear_refs").write_text("5")
+        forget(pid)
         self._before = _kib(self._status, "VmRSS")
 
     @property
