@@ -18,7 +18,7 @@ import socket
 import subprocess
 import tempfile
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -57,9 +57,10 @@ postlog unix-dgram n - n - 1 postlogd
 class Postfix:
     """A running Postfix."""
 
-    def __init__(self, folder: Path, port: int) -> None:
+    def __init__(self, folder: Path, port: int, host: str) -> None:
         self.folder = folder
         self.port = port
+        self.host = host
 
     @property
     def config(self) -> Path:
@@ -99,7 +100,7 @@ class Postfix:
     def greets(self, port: int) -> bool:
         """Whether it answers on this port."""
         try:
-            with socket.create_connection(("127.0.0.1", port), timeout=5) as peer:
+            with socket.create_connection((self.host, port), timeout=5) as peer:
                 return peer.recv(3) == b"220"
         except OSError:
             return False
@@ -127,12 +128,18 @@ def _main(folder: Path, settings: Mapping[str, str]) -> str:
 
 @contextlib.contextmanager
 def start_postfix(
-    settings: Mapping[str, str], *, port: int = 0, master: str = ""
+    settings: Mapping[str, str],
+    *,
+    port: int = 0,
+    master: str = "",
+    host: str = "127.0.0.1",
+    within: Sequence[str] = (),
 ) -> Iterator[Postfix]:
     """Start one, wait until it greets, and leave nothing behind.
 
     `settings` go to main.cf; `master` has more services, their ports written
-    as the tests chose them.
+    as the tests chose them. `within` is a command that runs it elsewhere, where
+    `host` is its address.
     """
     need_postfix()
     if os.geteuid() != 0:
@@ -142,7 +149,7 @@ def start_postfix(
         cleanup.callback(shutil.rmtree, folder, ignore_errors=True)
         # The user postfix has to get in.
         folder.chmod(0o755)
-        postfix = Postfix(folder, port or free_port())
+        postfix = Postfix(folder, port or free_port(), host)
         for name in ("conf", "queue", "data"):
             (folder / name).mkdir()
         shutil.chown(folder / "data", "postfix")
@@ -150,7 +157,7 @@ def start_postfix(
         services = _MASTER.format(port=postfix.port, extra=master)
         (postfix.config / "master.cf").write_text(services)
         process = subprocess.Popen(
-            (SBIN / "postfix", "-c", postfix.config, "start-fg"),
+            (*within, SBIN / "postfix", "-c", postfix.config, "start-fg"),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
