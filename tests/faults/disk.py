@@ -54,10 +54,14 @@ def filled(folder: Path, *, leave: int = 0) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def failing_sync(pids: Sequence[int], error: str, when: str) -> Iterator[None]:
-    """Have fdatasync fail in these processes: which call, `3`, or `3+2` for more."""
+def tampered_sync(pids: Sequence[int], how: str) -> Iterator[None]:
+    """Have fdatasync fail or take its time in these processes meanwhile.
+
+    `how` is strace's: `error=EIO:when=3` is the third call, `3+2` every other one
+    behind it too; `delay_enter=1s` makes each wait.
+    """
     calls = "fdatasync,fsync"
-    inject = f"inject={calls}:error={error}:when={when}"
+    inject = f"inject={calls}:{how}"
     quiet = ("-f", "-qq", "-o", os.devnull, "-e", f"trace={calls}")
     to = [argument for pid in pids for argument in ("-p", str(pid))]
     tracer = subprocess.Popen(

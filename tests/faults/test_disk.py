@@ -6,14 +6,21 @@ import time
 
 import pytest
 
-from tests.faults.disk import failing_sync, filled, need_strace, small_disk
+from tests.faults.client import Client
+from tests.faults.disk import filled, need_strace, small_disk, tampered_sync
 from tests.faults.load import Load
-from tests.faults.scene import Scene, scene, seconds, store
+from tests.faults.scene import Scene, need_postgres, scene, seconds, store
 from tests.faults.storm import Blow, plan
 
 MEGABYTES = 256
 # Less than the listener wants to see free: Limits.free_space.
 LITTLE = 32 * 1024 * 1024
+# Seconds that a disk takes to say that something is on it.
+SLOW_SYNC = 3
+LETTER = (
+    "From: Sam <sam@example.org>\r\nMessage-ID: <slow@load.test>\r\n"
+    "Date: Tue, 24 Nov 2026 10:00:00 +0000\r\n\r\nHello.\r\n."
+)
 
 
 def refusals(load: Load) -> set[str]:
@@ -60,11 +67,10 @@ def test_f18_what_the_disk_does_not_keep_is_not_promised(seed: int) -> None:
         def fail(blow: Blow) -> None:
             when = str(stage.chance.choice((1, 7, 20)))
             if stage.postgres is None:
-                pids, when = [stage.stack.processes["smtpd"].pid], f"{when}+3"
-            else:
-                pids = stage.postgres.writers()
+                when += "+3"
+            pids = who_syncs(stage)
             error = stage.chance.choice(("EIO", "ENOSPC"))
-            with failing_sync(pids, error, when):
+            with tampered_sync(pids, f"error={error}:when={when}"):
                 time.sleep(blow.lasts)
             revive(stage)
 
@@ -75,6 +81,31 @@ def test_f18_what_the_disk_does_not_keep_is_not_promised(seed: int) -> None:
         report = stage.settle(load, most_doubled=None)
         assert report.open, "no commit was hit"
         assert refusals(load) == {"451 4.3.0"}
+
+
+@pytest.mark.e2e
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+def test_i4_a_250_waits_for_the_disk(kind: str) -> None:
+    need_strace()
+    if kind == "postgres":
+        need_postgres()
+    with scene(kind, 1) as stage, Client(stage.stack.smtp_port) as client:
+        client.hello()
+        client.ask("MAIL FROM:<sam@example.org>")
+        client.ask(f"RCPT TO:<{stage.places[0].address}>")
+        client.ask("DATA")
+        with tampered_sync(who_syncs(stage), f"delay_enter={SLOW_SYNC}s"):
+            began = time.monotonic()
+            code, text = client.ask(LETTER)
+            assert code == 250, text
+            assert time.monotonic() - began >= SLOW_SYNC
+
+
+def who_syncs(stage: Scene) -> list[int]:
+    """The processes that make a commit of the listener durable."""
+    if stage.postgres is None:
+        return [stage.stack.processes["smtpd"].pid]
+    return stage.postgres.writers()
 
 
 def revive(stage: Scene) -> None:
