@@ -39,6 +39,7 @@ OWNERS = (
     "/domains/",
     "/domains/lists.localhost/keys/",
     "/queue/",
+    "/waves/",
     "/mailbox/",
     "/messages/",
     "/explain/?address=talk@lists.localhost",
