@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from django.core.paginator import Paginator
-from django.db.models import Q, TextField
+from django.db.models import QuerySet, TextField
 from django.db.models.functions import Cast
 from django.utils.functional import cached_property
 
@@ -17,7 +18,7 @@ State = Delivery.State
 MOST = 10_000
 
 
-class Pages(Paginator):  # type: ignore[type-arg] - Django has none at run time
+class Pages(Paginator):  # type: ignore[type-arg] # not generic at run time
     """Does not count a million rows to show fifty of them."""
 
     @cached_property
@@ -51,7 +52,10 @@ def named(rows: DeliveryQuerySet, word: str) -> DeliveryQuerySet:
     message = Message.objects.filter(key=word.lower()).values_list("pk", flat=True)
     if found := message.first():
         return rows.filter(outgoing__message=found)
-    return rows.filter(Q(address__icontains=word))
+    # A whole address is found where the copies for its domain are.
+    domain = word.rpartition("@")[2].lower()
+    whole = rows.filter(destination=domain, address__iexact=word)
+    return whole if whole.exists() else rows.filter(address__icontains=word)
 
 
 def in_line(rows: DeliveryQuerySet) -> DeliveryQuerySet:
@@ -69,7 +73,7 @@ def light(rows: DeliveryQuerySet) -> DeliveryQuerySet:
     )
 
 
-def _written_to(address: str) -> object:
+def _written_to(address: str) -> QuerySet[Message, Any]:
     # The forward-paths are a JSON list: the quotes begin and end each of them.
     found = Message.objects.annotate(paths_text=Cast("forward_paths", TextField()))
-    return found.filter(paths_text__icontains=f'"{address}"').values("pk")
+    return found.filter(paths_text__icontains=f'"{address}"').values_list("pk")

@@ -174,7 +174,8 @@ def retry(deliveries: DeliveryQuerySet) -> int:
     count = stopped.update(
         state=State.QUEUED, claims=0, lease=None, next_attempt_at=now, updated_at=now
     )
-    Destination.objects.filter(name__in=hosts).update(backoff_until=None)
+    resting = Destination.objects.filter(name__in=hosts, held_at=None)
+    resting.update(backoff_until=None)
     if count:
         nudge(deliver)
     return count

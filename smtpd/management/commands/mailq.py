@@ -150,11 +150,11 @@ def _rows(what: str, state: str | None) -> DeliveryQuerySet:
     elif state != "any":
         rows = rows.filter(state=state)
     if _is_host(what):
-        known = rows.filter(destination=what.lower())
-        is_known = Destination.objects.filter(name=what.lower()).exists()
-        if not (is_known or known.exists()):
+        name = what.lower()
+        is_known = Destination.objects.filter(name=name).exists()
+        if not (is_known or Delivery.objects.filter(destination=name).exists()):
             raise CommandError(f"there is no destination and no message {what}")
-        return known
+        return rows.filter(destination=name)
     return named(rows, what)
 
 
