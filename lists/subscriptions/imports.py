@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Sequence
 
-from django.db import DataError, transaction
+from django.db import DataError, connection, transaction
 from django.utils import timezone
 
 from lists import notices
@@ -18,6 +18,7 @@ log = logging.getLogger(__name__)
 # Lines between two reports of progress, and rows of one INSERT.
 CHUNK = 200
 MAX_PROBLEMS = 200
+MANY = 1000
 
 State = MemberImport.State
 
@@ -67,6 +68,20 @@ def _insert(mlist: MailingList, fresh: Sequence[Row]) -> None:
         [Subscription(mailing_list=mlist, subscriber_id=pk) for pk in ids],
         ignore_conflicts=True,
     )
+
+
+def count_anew(added: int) -> None:
+    """Have the database know how many there are now, behind many new ones.
+
+    It would find out by itself in a minute or so; a post before that would be
+    planned for the few there were, and take minutes to reach them all.
+    """
+    if added < MANY:
+        return
+    with connection.cursor() as cursor:
+        for model in (Subscriber, Subscription):
+            table = connection.ops.quote_name(model._meta.db_table)
+            cursor.execute(f"ANALYZE {table}")
 
 
 def run_import(import_id: int) -> None:
@@ -144,6 +159,7 @@ def _finish(job: MemberImport) -> None:
         pk=job.pk, state=State.RUNNING, done=job.total
     ).update(state=State.DONE, finished_at=now)
     if finished:
+        count_anew(0 if job.is_dry_run else job.added)
         job.state, job.finished_at = State.DONE, now
         log.info("import_done import=%s added=%s", job.pk, job.added)
         notices.import_done(job)

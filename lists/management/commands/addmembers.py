@@ -12,7 +12,7 @@ from django.db import transaction
 
 from lists.models import MailingList
 from lists.subscriptions import rows
-from lists.subscriptions.imports import CHUNK, add_members
+from lists.subscriptions.imports import CHUNK, add_members, count_anew
 from smtpd.models import Address
 
 
@@ -40,6 +40,7 @@ class Command(BaseCommand):
             with transaction.atomic():
                 counts = add_members(mlist, people)
             added, present = added + counts[0], present + counts[1]
+        count_anew(added)
         self.stdout.write(f"{added} added, {present} were on the list, {bad} refused")
         if bad:
             sys.exit(1)

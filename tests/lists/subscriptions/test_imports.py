@@ -217,3 +217,19 @@ def test_addmembers_wants_a_list_and_a_file(tmp_path: Path) -> None:
     make_list()
     with pytest.raises(CommandError, match="No such file"):
         call_command("addmembers", "talk@lists.test", str(tmp_path / "none"))
+
+
+def test_the_database_knows_of_many_new_ones() -> None:
+    mlist = make_list()
+    start(mlist, "\n".join(f"m{at}@people.test" for at in range(imports.MANY)))
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute(
+                "SELECT reltuples FROM pg_class WHERE relname = 'lists_subscription'"
+            )
+        else:
+            cursor.execute(
+                "SELECT stat FROM sqlite_stat1 WHERE tbl = 'lists_subscription'"
+            )
+        known = str(cursor.fetchone()[0]).split()[0]
+    assert float(known) >= imports.MANY
