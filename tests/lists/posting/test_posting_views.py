@@ -7,6 +7,7 @@ from django.conf import settings
 
 from lists.delivery.actions import fan_out
 from lists.models import MailingList
+from smtpd import backlog
 from smtpd.models import Delivery
 from tests.lists.posts import NICK, make_mail, post_to
 from tests.lists.site import Site, make_site
@@ -82,3 +83,23 @@ def test_moderators_read_why_copies_were_not_taken(site: Site) -> None:
     assert "Their mailbox is full" in page
     assert "1 failed" in page
     assert "mailbox is full" not in site.as_("sam").get(url).content.decode()
+
+
+def test_moderators_see_how_far_a_post_is(site: Site) -> None:
+    MailingList.objects.update(is_archived=True)
+    beans = site.mlist.posts.get(subject="Beans")
+    url = f"{site.url}posts/{beans.pk}/"
+    part = {"HX-Target": "progress"}
+    assert "Being made ready" in site.as_("mori").get(url).content.decode()
+    count = fan_out(beans.pk)
+    page = site.as_("mori").get(url, headers=part).content.decode()
+    assert f"0 of {count} sent, {count} in line" in page
+    assert "<html" not in page
+    Delivery.objects.update(state="sent")
+    backlog.forget()
+    page = site.as_("mori").get(url, headers=part).content.decode()
+    assert f"{count} of {count} sent" in page
+    # Nothing changes any more, so nobody asks again.
+    assert "hx-get" not in page
+    assert "in line" not in site.as_("sam").get(url, headers=part).content.decode()
+    assert 'id="progress"' not in site.as_("sam").get(url).content.decode()
