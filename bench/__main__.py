@@ -18,6 +18,7 @@ os.environ.setdefault("BROKER_URL", "redis://127.0.0.1:6379/0")
 
 from bench import (
     acceptance,
+    cost,
     deciding,
     fanout,
     large,
@@ -37,8 +38,10 @@ PARTS: dict[str, Callable[[int, float], list[str]]] = {
     "siege": siege.figures,
     "memory": memory.figures,
     "million": fanout.million,
+    "cost": cost.figures,
 }
-USUAL = [name for name in PARTS if name != "million"]
+UNASKED = ("million", "cost")
+USUAL = [name for name in PARTS if name not in UNASKED]
 FRONT = ("acceptance", "rcpt", "large", "siege")
 
 
@@ -51,7 +54,7 @@ def main() -> None:
         help="a part, or all parts of the front door; may be repeated",
     )
     parser.add_argument(
-        "part", nargs="?", choices=["million"], help="what is never measured unasked"
+        "part", nargs="?", choices=[*UNASKED], help="what is never measured unasked"
     )
     parser.add_argument(
         "--row",
@@ -63,6 +66,9 @@ def main() -> None:
     )
     parser.add_argument("--rows", action="store_true", help="name the rows and end")
     parser.add_argument("--full", action="store_true", help="all rows of the fan-out")
+    parser.add_argument(
+        "--kept", action="store_true", help="cost: by the figures of the last --write"
+    )
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument(
         "--scale", type=float, default=1.0, help="0.1: a tenth of the work, to try it"
@@ -72,10 +78,13 @@ def main() -> None:
     if told.rows:
         print("\n".join(f"{row.name:24}{row.what}; {row.setting}" for row in rows.ROWS))
         return
+    PARTS["cost"] = partial(cost.figures, kept=told.kept, keeps=told.write)
     PARTS["fanout"] = partial(fanout.figures, names=told.row, full=told.full)
     wanted = [told.part] if told.part else told.only or list(USUAL)
     for name in _wanted(wanted):
-        lines = [*PARTS[name](told.runs, told.scale), "", machine.description()]
+        lines = PARTS[name](told.runs, told.scale)
+        if name != "cost":
+            lines += ["", machine.description()]
         print("\n".join((f"## {name}", "", *lines, "")), flush=True)
         if told.write:
             page.write(name, lines)

@@ -67,20 +67,11 @@ class Site:
             for address, count in wanted.items()
             if address not in self.lists
         }
-        if not told:
-            return
-        subprocess.run(
-            [sys.executable, "-m", "bench.founding"],
-            cwd=ROOT,
-            env=self.stack.env,
-            input=json.dumps(told),
-            stderr=subprocess.DEVNULL,
-            text=True,
-            check=True,
-        )
-        self.lists.update(wanted)
-        # The planner knows nothing of tables filled a second ago.
-        self.stack.execute("ANALYZE")
+        if told:
+            found(told, self.stack.env)
+            self.lists.update(wanted)
+            # The planner knows nothing of tables filled a second ago.
+            self.stack.execute("ANALYZE")
 
     def need_alias(self, address: str, targets: list[str]) -> None:
         """Make it, once."""
@@ -92,6 +83,20 @@ class Site:
         """Copies are signed by "rsa" or "ed25519", or by nothing."""
         key = _key(kind)
         self.stack.execute(f"UPDATE smtpd_domain SET dkim_key = '{key}'")
+
+
+def found(lists: dict[str, list[str]], env: dict[str, str]) -> None:
+    """Have bench.founding do it: a program in the site's environment."""
+    done = subprocess.run(
+        [sys.executable, "-m", "bench.founding"],
+        cwd=ROOT,
+        env=env,
+        input=json.dumps(lists),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
 
 
 @functools.cache

@@ -32,7 +32,11 @@ def test_a_part_without_a_place_is_a_mistake() -> None:
 
 
 @pytest.mark.parametrize(
-    "part", ["fanout", "acceptance", "rcpt", "large", "siege", "memory"]
+    "part", ["fanout", "million", "acceptance", "rcpt", "large", "siege", "memory"]
 )
 def test_the_page_has_a_place_for_each_part(part: str) -> None:
     assert "here" in page.replaced(page.PAGE.read_text(), part, ["here"])
+
+
+def test_so_has_the_page_of_costs() -> None:
+    assert "here" in page.replaced(page.COST.read_text(), "cost", ["here"])
