@@ -23,7 +23,7 @@ TRANSACTIONS = (
 )
 # EXISTS stops at the first one, by the index of what is due.
 UNDONE = "SELECT EXISTS (SELECT 1 FROM smtpd_delivery WHERE state = 'queued')"
-PATIENCE = 600.0
+PATIENCE = 1200.0
 # Statistics of the database arrive a second after what they count.
 LATE = 1.2
 _numbers = count(1)
@@ -108,13 +108,19 @@ class _Watch:
         if kind is not None:
             return
         stack, sinks = self._site.stack, self._site.sinks
-        wait_until(lambda: sinks.counts().copies >= self._copies, PATIENCE, "copies")
+        wait_until(self._is_over, PATIENCE, "copies")
         wait_until(lambda: not stack.count(UNDONE), 30, "records")
         self._cpu = self._usage.seconds()
         self._memory = max(map(peak, self._workers))
         self._counts = sinks.counts()
         if self._has_statistics:
             time.sleep(LATE)
+
+    def _is_over(self) -> bool:
+        """Fail at once when something was refused: there would be no end."""
+        counts = self._site.sinks.counts()
+        assert not counts.refused, f"{counts.refused} were refused"
+        return counts.copies >= self._copies
 
     def _transactions(self) -> int:
         return self._site.stack.count(TRANSACTIONS) if self._has_statistics else 0

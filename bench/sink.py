@@ -222,10 +222,10 @@ def _manners(told: argparse.Namespace) -> Manners:
     return manners
 
 
-async def _serve(port: int) -> None:
+async def _serve(host: str, port: int) -> None:
     listener = socket.socket()
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-    listener.bind(("127.0.0.1", port))
+    listener.bind((host, port))
     loop = asyncio.get_running_loop()
     server = await loop.create_server(Session, sock=listener, backlog=1024)
     print("ready", flush=True)
@@ -238,6 +238,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("port", type=int)
     parser.add_argument("counts", type=Path)
+    parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--slot", type=int, default=0)
     parser.add_argument("--latency", type=float, default=0.0, help="milliseconds")
     parser.add_argument("--chance", action="append", default=[])
@@ -250,7 +251,7 @@ def main() -> None:
     Session.counts = whole[told.slot * SLOT : (told.slot + 1) * SLOT]
     Session.manners = _manners(told)
     with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(_serve(told.port))
+        asyncio.run(_serve(told.host, told.port))
 
 
 if __name__ == "__main__":

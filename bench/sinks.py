@@ -42,11 +42,17 @@ class Counts:
 class Sinks:
     """Some processes on one port; a context manager."""
 
-    def __init__(self, processes: int = 1, *, told: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        processes: int = 1,
+        *,
+        host: str = "127.0.0.1",
+        told: Sequence[str] = (),
+    ) -> None:
         # Bound, not listening: the port is ours and nobody lands here.
         self._place = socket.socket()
         self._place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        self._place.bind(("127.0.0.1", 0))
+        self._place.bind((host, 0))
         self.port: int = self._place.getsockname()[1]
         file, path = tempfile.mkstemp(prefix="moot-sink-")
         self._path = Path(path)

@@ -21,6 +21,8 @@ from tests.stack import ROOT, Stack, start_stack
 
 PARTS = ("broker", "smtpd", "worker")
 DOMAIN = "lists.localhost"
+# Where the sink is by MX: at the listener's address it would be a loop.
+ELSEWHERE = "127.0.0.2"
 # Of a crowd spread over many domains.
 DOMAINS = 500
 # Enough for one round trip a message at 100 ms.
@@ -119,7 +121,9 @@ def site(setting: Setting) -> Iterator[Site]:
     """Start one, and leave nothing behind."""
     with contextlib.ExitStack() as cleanup:
         latency = ("--latency", str(setting.latency))
-        sinks = cleanup.enter_context(Sinks(told=(*latency, "--by-post")))
+        host = "127.0.0.1" if setting.route == "relay" else ELSEWHERE
+        told = (*latency, "--by-post", "--host", host)
+        sinks = cleanup.enter_context(Sinks(host=host, told=told))
         env = {
             "RELAY_TLS": "none",
             "WORKERS": str(setting.workers),
@@ -144,7 +148,7 @@ def _dns(cleanup: contextlib.ExitStack, port: int) -> dict[str, str]:
     names = ["crowd.test", *(f"d{n}.crowd.test" for n in range(DOMAINS))]
     for name in names:
         dns.add(name, "MX", f"10 mx.{name}.")
-        dns.add(f"mx.{name}", "A", "127.0.0.1")
+        dns.add(f"mx.{name}", "A", ELSEWHERE)
     return {"DNS_SERVER": dns.address, "MX_PORT": str(port), "MX_PRIVATE": "1"}
 
 
