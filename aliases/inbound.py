@@ -25,6 +25,7 @@ from smtpd.queue.actions import forward
 from smtpd.replies import Reply
 from smtpd.reports import actions as reports
 from smtpd.routing import Route, resolve
+from smtpd.statements import Prepared
 from smtpd.submission.relay import signing_domain
 from smtpd.verdict import ACCEPT, Outcome, Verdict
 
@@ -84,12 +85,12 @@ def addresses_of(mailbox: str) -> Iterable[str]:
 
 def judge(route: Route, facts: Facts) -> Verdict:
     """Refuse what has been here before; nothing else is an alias's business."""
-    name = fold(_delivered_to(route))
-    if any(fold(_text(value)) == name for value in facts.all("delivered-to")):
-        return Verdict(
-            Outcome.REFUSE, (f"It has been to {name} before.",), replies.LOOP
-        )
-    return ACCEPT
+    name = _delivered_to(route)
+    folded = fold(name)
+    if any(fold(_text(value)) == folded for value in facts.all("delivered-to")):
+        why = f"It has been to {folded} before."
+        return Verdict(Outcome.REFUSE, (why,), replies.LOOP)
+    return replace(ACCEPT, about=name)
 
 
 def take(route: Route, message: Message, facts: Facts, verdict: Verdict) -> None:
@@ -98,7 +99,7 @@ def take(route: Route, message: Message, facts: Facts, verdict: Verdict) -> None
     Byte for byte as it came, our Received and Delivered-To fields before it,
     so that the author's signature holds; the reverse-path stays the sender's.
     """
-    name = _delivered_to(route)
+    name = verdict.about if isinstance(verdict.about, str) else _delivered_to(route)
     if not route.recipients:
         if not route.onward:
             add_event(message, "kept", f"{name}: nobody is behind it.")
@@ -177,12 +178,21 @@ def _delivered_to(route: Route) -> str:
     """The address that goes into Delivered-To: the row's own, without a tag."""
     if route.kind != ALIAS:
         return route.forward_path
-    alias = Alias.objects.select_related("address__domain").filter(pk=route.target)
-    row = alias.first()
-    if row is None:
-        # Deleted since RCPT; the promise made then stands.
-        return route.forward_path
-    return str(Path(row.address.local_part, row.address.domain.name))
+    for local_part, domain in _NAMED.rows(route.target):
+        return str(Path(local_part, domain))
+    # Deleted since RCPT; the promise made then stands.
+    return route.forward_path
+
+
+_NAMED = Prepared(
+    lambda alias: (
+        Alias.objects.filter(pk=alias)
+        .order_by()
+        .values_list("address__local_part", "address__domain__name")
+    ),
+    int,
+    is_settled=True,
+)
 
 
 def _head(message: Message, name: str) -> bytes:

@@ -17,6 +17,9 @@ from typing import Any
 from django.db import DEFAULT_DB_ALIAS, connection, connections
 from django.db.models import Model
 
+# Rows of one statement.
+AT_ONCE = 50
+
 
 class _Batch:
     """Rows that have their keys and are not in the database yet."""
@@ -43,29 +46,31 @@ class _Batch:
             self.send()
         return execute(sql, params, many, context)
 
-    def add(self, row: Model) -> None:
-        """Give a row its key and keep it."""
+    def add(self, row: Model, siblings: int) -> None:
+        """Give a row its key and keep it; so many of a kind come at once."""
         model = type(row)
         numbers = self._numbers.setdefault(model, [])
         if not numbers:
             with passing(True):
-                numbers += _fresh_numbers(model, self._size)
-        keyed(row, numbers.pop(0))
+                numbers += _fresh_numbers(model, self._size * siblings)[::-1]
+        keyed(row, numbers.pop())
         self._rows.setdefault(model, []).append(row)
 
     def send(self) -> None:
         """Insert what has gathered, in the order of coming."""
         rows, self._rows = self._rows, {}
         for model, some in rows.items():
-            fields = model._meta.local_concrete_fields
-            values = [
-                value(field, row, self._wrapper) for row in some for field in fields
-            ]
-            # Its own words for a place: psycopg would look for others in all the
-            # text, each time, and that takes as long as the statement.
-            raw = self._wrapper.Database.RawCursor(self._wrapper.connection)
-            with self._wrapper.wrap_database_errors, raw as cursor:
-                cursor.execute(_insertion(model, len(some)), values)
+            for at in range(0, len(some), AT_ONCE):
+                self._insert(model, some[at : at + AT_ONCE])
+
+    def _insert(self, model: type[Model], rows: Sequence[Model]) -> None:
+        fields = model._meta.local_concrete_fields
+        values = [value(field, row, self._wrapper) for row in rows for field in fields]
+        # Its own words for a place: psycopg would look for others in all the
+        # text, each time, and that takes as long as the statement.
+        raw = self._wrapper.Database.RawCursor(self._wrapper.connection)
+        with self._wrapper.wrap_database_errors, raw as cursor:
+            cursor.execute(_insertion(model, len(rows)), values)
 
 
 class _Here(threading.local):
@@ -95,11 +100,16 @@ def gather(size: int) -> Iterator[None]:
         _here.batch = None
 
 
-def add(row: Model) -> bool:
+def is_gathering() -> bool:
+    """Whether rows that are inserted now go with others."""
+    return _here.batch is not None
+
+
+def add(row: Model, siblings: int = 1) -> bool:
     """Let it be inserted with others; False when nobody gathers."""
     if _here.batch is None:
         return False
-    _here.batch.add(row)
+    _here.batch.add(row, siblings)
     return True
 
 

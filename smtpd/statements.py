@@ -221,6 +221,20 @@ def insert(row: Model, *, unless_known: bool = False) -> bool:
     return True
 
 
+def insert_all(rows: Sequence[Model]) -> None:
+    """Insert new rows of one model without large fields, and give them keys."""
+    if not rows:
+        return
+    if connection.vendor != "postgresql":
+        type(rows[0])._default_manager.bulk_create(rows)
+    elif gathering.is_gathering():
+        for row in rows:
+            gathering.add(row, len(rows))
+    else:
+        with gathering.gather(1):
+            insert_all(rows)
+
+
 @lru_cache
 def _insertion(
     model: type[Model], unless_known: bool, large: frozenset[str]

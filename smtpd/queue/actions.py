@@ -18,6 +18,7 @@ from smtpd.queue.destinations import as_sql, destination_of
 from smtpd.queue.nudge import nudge
 from smtpd.queue.schedule import HEAD_START, STEP, position
 from smtpd.queue.tasks import deliver
+from smtpd.statements import insert, insert_all
 
 State = Delivery.State
 
@@ -78,7 +79,7 @@ def enqueue(outgoing: Outgoing, recipients: Iterable[tuple[str, int | None]]) ->
         )
         for number, (address, ref) in enumerate(once.values())
     ]
-    Delivery.objects.bulk_create(rows)
+    insert_all(rows)
     if rows:
         nudge(deliver)
     return len(rows)
@@ -103,7 +104,7 @@ def forward(
     if needs_utf8:
         # A copy of the body, which may be large.
         needs_utf8 = utf8.is_needed(head, bytes(message.raw)[message.body_at :])
-    outgoing = Outgoing.objects.create(
+    outgoing = Outgoing(
         message=message,
         lane=Outgoing.Lane.FAST,
         envelope=Outgoing.Envelope.FIXED,
@@ -116,6 +117,7 @@ def forward(
         needs_utf8=needs_utf8,
         dkim_domain=signed_by,
     )
+    insert(outgoing)
     return enqueue(outgoing, [(recipient, None) for recipient in recipients])
 
 
