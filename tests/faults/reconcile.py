@@ -30,6 +30,7 @@ SELECT message.msg_id, delivery.address, delivery.state, delivery.ambiguous
 FROM smtpd_delivery AS delivery
 JOIN smtpd_outgoing AS outgoing ON outgoing.id = delivery.outgoing_id
 JOIN smtpd_message AS message ON message.id = outgoing.message_id
+WHERE message.source = 'smtp'
 """
 # A message that no door made anything of.
 _ORPHANS = """
