@@ -15,8 +15,9 @@ class Places:
     confirmation waiting. Idle connections need none, but are fewer still.
     """
 
-    def __init__(self, most: int) -> None:
-        self._most = max(4, most)
+    def __init__(self, most: int, *, all_rest: bool = False) -> None:
+        # Whose server is ours may keep all of them open.
+        self._may_rest = most if all_rest else max(4, most) // 4
         self._all = asyncio.Semaphore(most)
         self._express = asyncio.Semaphore(max(1, most // 4))
         self._idle = 0
@@ -31,7 +32,7 @@ class Places:
 
     def may_rest(self) -> bool:
         """Whether one more connection may stay open without work."""
-        return self._idle < self._most // 4
+        return self._idle < self._may_rest
 
     def rest(self, change: int) -> None:
         """One more connection has no work, or one less."""

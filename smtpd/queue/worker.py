@@ -83,7 +83,7 @@ class Worker:
         self._waits: dict[str, float] = {}
         # Where the walk over the destinations goes on.
         self._behind = ""
-        self._look_at = 0.0
+        self._look_at = self._say_well_at = 0.0
         self._known: dict[str, Waiting] = {}
         self._senders: dict[str, Senders] = {}
         self._is_ending = False
@@ -97,7 +97,7 @@ class Worker:
     async def _begin(self) -> None:
         self._progress = asyncio.Event()
         self._recorder = Recorder(self._progress.set)
-        self._places = Places(self._ways.total)
+        self._places = Places(self._ways.total, all_rest=self._ways.is_relay)
         self._shunned = Shunned()
 
     def _call(self, coroutine: Coroutine[Any, Any, T]) -> T:
@@ -304,7 +304,10 @@ class Worker:
                 self._change(change)
 
     def _answered(self, name: str) -> None:
-        if self._known[name].has_failed:
+        now = self._loop.time()
+        if self._known[name].has_failed and now >= self._say_well_at:
+            # Of the relay we never know better: not with each connection.
+            self._say_well_at = now + _GLANCE if self._ways.is_relay else 0.0
             self._recorder.run(ledger.host_answered, name)
 
     def _slowed(self, name: str, result: Result, jobs: list[Job]) -> None:
