@@ -45,6 +45,8 @@ _ENDING = (b"421", b"221")
 _NUMBER = re.compile(rb"^message-id: <(\d+)-", re.MULTILINE | re.IGNORECASE)
 _END = b"\r\n.\r\n"
 _DATA = b"\r\nDATA\r\n"
+# Octets of a message in which its number must stand.
+_BEGIN = 4096
 
 
 @dataclass
@@ -96,6 +98,8 @@ class Session(asyncio.Protocol):
         # Of this message: asked for, and how many of them were taken.
         self._taken = 0
         self._begin = b""
+        # How much of what is kept stands in it already.
+        self._seen = 0
         self._is_plain = self.manners.is_plain
         self._later = asyncio.get_running_loop().call_later
         self._write(b"220 sink ESMTP\r\n")
@@ -118,12 +122,14 @@ class Session(asyncio.Protocol):
 
     def _content(self, data: bytes, at: int, replies: list[bytes]) -> int:
         """To the end of the message: where it is, or -1 and all but a rest is gone."""
-        if self.manners.by_post and not self._begin:
-            self._begin = data[at : at + 4096]
+        if self.manners.by_post and len(self._begin) < _BEGIN:
+            self._begin += data[at + self._seen : at + _BEGIN]
         end = data.find(_END, at)
         if end < 0:
             self._rest = data[max(at, len(data) - 4) :]
+            self._seen = len(self._rest)
             return -1
+        self._seen = 0
         reply = self._dot(replies)
         self._in_content = False
         self._is_ending = reply.startswith(_ENDING)
