@@ -124,6 +124,13 @@ UPDATE smtpd_delivery SET next_attempt_at = %s
 WHERE destination IN ({names}) AND lane IN (0, 1) AND state = 'queued'
   AND next_attempt_at <= %s AND lease IN ({leases})
 """
+# They were claimed before, so the claim counted one more ambiguous attempt.
+_GIVE_BACK = """
+UPDATE smtpd_delivery SET
+  next_attempt_at = %s, lease = NULL,
+  attempts = attempts - 1, claims = claims - 1, ambiguous = ambiguous - 1
+WHERE id IN ({ids}) AND lease IN ({leases})
+"""
 _ARRAYS = (
     "SELECT * FROM unnest(%s::bigint[], %s::bigint[], %s::text[],"
     " %s::timestamptz[], %s::int[], %s::int[], %s::int[], %s::text[], %s::text[],"
@@ -151,6 +158,15 @@ def claim(turns: Sequence[Turn], most: int = BATCH) -> list[Claimed]:
         cursor.execute(_CLAIM.format(among=among), [*params, most])
         rows = [Claimed(*row) for row in cursor.fetchall()]
     return sorted(rows, key=attrgetter("lane", "outgoing_id", "destination", "id"))
+
+
+def give_back(rows: Sequence[Claimed], after: timedelta) -> None:
+    """Leave claimed rows to others as they were before, due a moment later."""
+    due_at = _adapt(timezone.now() + after)
+    leases = {row.lease for row in rows}
+    statement = _GIVE_BACK.format(ids=_marks(rows), leases=_marks(leases))
+    with connection.cursor() as cursor:
+        cursor.execute(statement, [due_at, *(row.id for row in rows), *leases])
 
 
 def bring_forward() -> int:

@@ -24,6 +24,7 @@ import threading
 from collections import Counter
 from collections.abc import Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from functools import partial
 from typing import Any, TypeVar
 
@@ -44,6 +45,7 @@ from smtpd.queue.places import Places
 from smtpd.queue.recorder import Recorder
 from smtpd.queue.rota import Rota, Turn
 from smtpd.queue.senders import Bounds, Ears, Senders
+from smtpd.queue.suspects import AGAIN, Suspects
 from smtpd.queue.threads import leave_database, safely
 from smtpd.queue.ways import Ways
 
@@ -79,6 +81,7 @@ class Worker:
         self._claimer = ThreadPoolExecutor(1, "claim")
         self._rota = Rota()
         self._allowances = Allowances()
+        self._suspects = Suspects()
         # When a destination may have more, by the clock of the loop.
         self._waits: dict[str, float] = {}
         # Where the walk over the destinations goes on.
@@ -194,7 +197,8 @@ class Worker:
         """Until a destination may have more; False: that is not soon."""
         now = self._loop.time()
         self._waits = {name: at for name, at in self._waits.items() if at > now}
-        soonest = min(self._waits.values(), default=math.inf) - now
+        again = [self._suspects.again_at] if self._suspects.again_at > now else []
+        soonest = min([*self._waits.values(), *again], default=math.inf) - now
         if soonest > _SOON:
             return False
         await asyncio.sleep(min(soonest, _GLANCE))
@@ -244,7 +248,10 @@ class Worker:
     ) -> tuple[list[Claimed], list[Job | Refused], Granted]:
         """In the claimer's thread: claim, render, sign."""
         granted = self._allowances.grant(turns)
-        rows = ledger.claim(granted.turns) if granted.turns else []
+        found = ledger.claim(granted.turns) if granted.turns else []
+        rows, back = self._suspects.part(found, self._loop.time())
+        if back:
+            ledger.give_back(back, timedelta(seconds=AGAIN))
         self._allowances.give_back(Counter(row.destination for row in rows))
         good = [row for row in rows if not schedule.is_poison(row.claims)]
         jobs = list(self._copies.jobs(good))
@@ -338,6 +345,7 @@ class Worker:
 
     def _change(self, change: Change) -> None:
         self._recorder.put(change)
+        self._suspects.settle(change.row)
         senders = self._senders.get(change.row.destination)
         if senders is None or senders.waiting <= _LOW:
             self._progress.set()

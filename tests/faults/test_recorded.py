@@ -32,8 +32,6 @@ JOIN smtpd_outgoing AS outgoing ON outgoing.id = delivery.outgoing_id
 JOIN smtpd_message AS message ON message.id = outgoing.message_id
 WHERE delivery.state <> 'sent'
 """
-# One process: a batch on its way, and the next one.
-MOST_IN_HAND = 150
 
 
 @pytest.mark.brief
@@ -89,7 +87,7 @@ def kill_behind_250(stage: Scene, name: str) -> None:
 def identity(copy: Received) -> tuple[str, str, str]:
     """What a receiver tells a second copy by."""
     message = message_from_bytes(copy.raw)
-    return message["Message-ID"], message["Date"], message.get_payload()
+    return message["Message-ID"], message["Date"], str(message.get_payload())
 
 
 @contextlib.contextmanager
@@ -143,9 +141,7 @@ def test_f06_what_kills_its_workers_is_put_aside(seed: int) -> None:
         aside = stage.stack.rows(ASIDE)
         assert {state for _, state, _ in aside} == {"quarantined"}
         assert all(text for _, _, text in aside)
-        assert "<poison@example.org>" in {msg_id for msg_id, _, _ in aside}
-        # Nobody but those who were in the same hands each time.
-        assert len(aside) <= MOST_IN_HAND
+        assert {msg_id for msg_id, _, _ in aside} == {"<poison@example.org>"}
         # And it is over.
         stage.sink.messages.clear()
         assert not send(stage.stack, mail("later"), [CREW])
