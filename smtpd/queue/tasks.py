@@ -6,7 +6,7 @@ from celery import shared_task
 from celery.signals import worker_process_shutdown
 from django.conf import settings
 
-from smtpd.queue import due, ledger, worker
+from smtpd.queue import due, ledger, process
 from smtpd.queue.allowances import prune
 from smtpd.queue.destinations import reroute
 from smtpd.queue.nudge import nudge
@@ -25,7 +25,7 @@ def deliver(helpers: int | None = None) -> None:
     helpers = settings.WORKERS - 1 if helpers is None else helpers
     if helpers > 0 and due.is_crowded():
         nudge(deliver, helpers - 1)
-    if worker.deliver():
+    if process.deliver():
         nudge(deliver, 0)
 
 
@@ -48,4 +48,4 @@ def tidy() -> None:
 @worker_process_shutdown.connect
 def give_back(**_: object) -> None:
     """A worker process ends: what it has not begun is due again at once."""
-    worker.stop()
+    process.stop()

@@ -16,10 +16,8 @@ recorded, a batch or two, goes out twice when the process is killed.
 from __future__ import annotations
 
 import asyncio
-import atexit
 import logging
 import math
-import os
 import threading
 from collections import Counter
 from collections.abc import Coroutine, Sequence
@@ -31,20 +29,18 @@ from typing import Any, TypeVar
 from django.db import InterfaceError, OperationalError
 
 from smtpd.models import Delivery
-from smtpd.outbound.opening import HostTrouble
-from smtpd.outbound.results import MAX_TEXT, Result
 from smtpd.outbound.servers import Servers, Shunned
 from smtpd.outbound.wire import Timeouts
-from smtpd.queue import ledger, schedule, ways
+from smtpd.queue import ledger, schedule
 from smtpd.queue.allowances import Allowances, Granted
 from smtpd.queue.copies import Copies, Job, Refused
 from smtpd.queue.due import WALK, Waiting
+from smtpd.queue.hearing import Hearing
 from smtpd.queue.ledger import BATCH, Change, Claimed
-from smtpd.queue.outcomes import changed
 from smtpd.queue.places import Places
 from smtpd.queue.recorder import Recorder
 from smtpd.queue.rota import Rota, Turn
-from smtpd.queue.senders import Bounds, Ears, Senders
+from smtpd.queue.senders import Bounds, Senders
 from smtpd.queue.suspects import AGAIN, Suspects
 from smtpd.queue.threads import leave_database, safely
 from smtpd.queue.ways import Ways
@@ -86,7 +82,7 @@ class Worker:
         self._waits: dict[str, float] = {}
         # Where the walk over the destinations goes on.
         self._behind = ""
-        self._look_at = self._say_well_at = 0.0
+        self._look_at = 0.0
         self._known: dict[str, Waiting] = {}
         self._senders: dict[str, Senders] = {}
         self._is_ending = False
@@ -102,6 +98,14 @@ class Worker:
         self._recorder = Recorder(self._progress.set)
         self._places = Places(self._ways.total, all_rest=self._ways.is_relay)
         self._shunned = Shunned()
+        self._hearing = Hearing(
+            self._change,
+            self._recorder.run,
+            self._rested,
+            has_failed=lambda name: self._known[name].has_failed,
+            is_slow=self._allowances.is_slow,
+            is_relay=self._ways.is_relay,
+        )
 
     def _call(self, coroutine: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
@@ -233,7 +237,7 @@ class Worker:
         ready: dict[str, list[Job]] = {}
         for job in jobs:
             if isinstance(job, Refused):
-                self._quarantine(job)
+                self._hearing.refused(job)
             else:
                 job.start_before = start_before
                 ready.setdefault(job.destination, []).append(job)
@@ -266,14 +270,7 @@ class Worker:
             find = partial(ways.find, self._known[name])
             self._senders[name] = Senders(
                 Servers(find, self._shunned, self._timeouts),
-                Ears(
-                    self._done,
-                    self._unsent,
-                    partial(self._trouble, name),
-                    partial(self._answered, name),
-                    partial(self._slowed, name),
-                    partial(self._took, name),
-                ),
+                self._hearing.ears(name),
                 Bounds(
                     ways.first,
                     ways.most,
@@ -284,64 +281,11 @@ class Worker:
             )
         return self._senders[name]
 
-    # --- what the senders tell, in the thread of the loop
+    # --- back into the ledger, in the thread of the loop
 
-    def _done(self, job: Job) -> None:
-        for row, result in zip(job.rows, job.results, strict=True):
-            assert result is not None
-            self._change(changed(row, result, job.queued_at))
-
-    def _unsent(self, jobs: list[Job]) -> None:
-        for job in jobs:
-            for row in job.rows:
-                self._change(Change(row, State.QUEUED, is_attempt=False))
-
-    def _trouble(self, name: str, trouble: HostTrouble, jobs: list[Job]) -> None:
-        """The host's failure, not theirs; but too old is too old."""
-        level = logging.ERROR if self._ways.is_relay else logging.WARNING
-        logger.log(level, "host=%s state=refusing reason=%s", name, trouble)
-        self._recorder.run(
-            ledger.host_failed, name, str(trouble), str(trouble.stage), trouble.code
-        )
+    def _rested(self, name: str) -> None:
+        """It is left alone for a while."""
         self._rota.drop(name)
-        result = trouble.result(name)
-        for job in jobs:
-            for row in job.rows:
-                change = changed(row, result, job.queued_at, is_attempt=False)
-                self._change(change)
-
-    def _answered(self, name: str) -> None:
-        now = self._loop.time()
-        if self._known[name].has_failed and now >= self._say_well_at:
-            # Of the relay we never know better: not with each connection.
-            self._say_well_at = now + _GLANCE if self._ways.is_relay else 0.0
-            self._recorder.run(ledger.host_answered, name)
-
-    def _slowed(self, name: str, result: Result, jobs: list[Job]) -> None:
-        """Less for a while; what has no reply yet keeps its turn."""
-        said = " ".join(filter(None, (str(result.code), result.enhanced, result.text)))
-        logger.warning("host=%s state=slowing reason=%s", name, said)
-        self._recorder.run(
-            ledger.host_slowed, name, said, str(result.stage), result.code
-        )
-        self._rota.drop(name)
-        self._unsent(jobs)
-
-    def _took(self, name: str) -> None:
-        if self._allowances.is_slow(name):
-            self._recorder.run(ledger.host_took, name)
-
-    def _quarantine(self, refused: Refused) -> None:
-        for row in refused.rows:
-            logger.error("delivery=%s state=quarantined %s", row.id, refused.reason)
-            self._change(
-                Change(
-                    row,
-                    State.QUARANTINED,
-                    is_attempt=False,
-                    text=refused.reason[:MAX_TEXT],
-                )
-            )
 
     def _change(self, change: Change) -> None:
         self._recorder.put(change)
@@ -355,34 +299,3 @@ class Worker:
         senders = list(self._senders.values())
         await asyncio.gather(*(each.end(grace) for each in senders))
         await self._recorder.end(grace)
-
-
-# --- one worker for this process
-
-_lock = threading.Lock()
-_workers: dict[int, Worker] = {}
-
-
-def deliver() -> bool:
-    """Send for a while; True when there may be more to do at once."""
-    return _worker().serve()
-
-
-def stop() -> None:
-    """Give back what this process has in its hands; it ends."""
-    with _lock:
-        worker = _workers.pop(os.getpid(), None)
-        if worker is not None:
-            worker.stop()
-
-
-def _worker() -> Worker:
-    """Made at the first use behind a fork: threads do not survive one."""
-    pid = os.getpid()
-    with _lock:
-        if pid not in _workers:
-            _workers[pid] = Worker(ways.from_settings())
-        return _workers[pid]
-
-
-atexit.register(stop)
