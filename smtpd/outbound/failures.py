@@ -230,11 +230,9 @@ def _by_subject(code: int | None, enhanced: str, detail: str) -> Failure | None:
 
 
 def _by_code(code: int | None, stage: Stage) -> Failure:
-    if code is None:
-        return Failure.NETWORK
     if code in _BY_CODE:
         return _BY_CODE[code]
-    if code < _PERMANENT:
+    if code is None or code < _PERMANENT:
         return Failure.NETWORK
     is_address = stage in _OF_THE_ADDRESS
     if code == 552:

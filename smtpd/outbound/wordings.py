@@ -62,7 +62,8 @@ ABOUT_US: Final = _wordings(
     # To them we are nobody they carry mail for.
     (
         "blocked",
-        r"""relay(?:ing)?\ (?:access\ )?(?:denied|prohibited|not\ permitted|not\ allowed)
+        r"""relay(?:ing)?\ (?:access\ )?
+          (?:denied|prohibited|not\ permitted|not\ allowed)
         | (?:not\ permitted|unable|not\ allowed)\ to\ relay | tenantattribution
         | allowed\ rcpthosts | relaying\ disallowed
         | ^(?:smtp\ )?authentication\ (?:is\ )?required | must\ issue\ a\ starttls
@@ -76,7 +77,8 @@ WORDINGS: Final = _wordings(
         "auth",
         r"""dmarc | dkim | \bspf\b | sender\ policy\ framework | sender\ id\b
         | unauthenticated | required\ authentication\ level
-        | (?:sender|originat\w+)\ (?:address\ )?(?:verify|verification|rejected:\ domain)
+        | (?:sender|originat\w+)\ (?:address\ )?
+          (?:verify|verification|rejected:\ domain)
         | invalid\ dns\ mx | domain\ of\ sender\ address | sender\ domain""",
     ),
     (
@@ -93,7 +95,8 @@ WORDINGS: Final = _wordings(
     ),
     (
         "full",
-        rf"""over\ ?-?quota | quota\ (?:exceeded|is\ full|violation) | exceed\w*\ .{{0,20}}quota
+        rf"""over\ ?-?quota | quota\ (?:exceeded|is\ full|violation)
+        | exceed\w*\ .{{0,20}}quota
         | {_WHO}\b[^.]{{0,40}}?\b(?:full|over\ ?-?limit)
         | {_WHO}\b.{{0,40}}\bout\ of\ (?:storage|disk)
         | exceeded\ storage\ allocation | quotaexceeded | storage\ full
@@ -101,7 +104,8 @@ WORDINGS: Final = _wordings(
     ),
     (
         "unknown",
-        rf"""{_WHO}\b[^.]{{0,60}}?\b(?:unknown|not\ (?:found|exist|known|listed|valid|here)
+        rf"""{_WHO}\b[^.]{{0,60}}?\b
+          (?:unknown|not\ (?:found|exist|known|listed|valid|here)
         | undeliverable | does\ ?n[.'o]t\ (?:exist|have) | does\ not\ (?:exist|have)
         | do\ not\ exist | invalid | no\ longer | unavailable | not\ a\ valid)
         | (?:no\ such|unknown|invalid|non-?existent|bad)\ (?:\w+\ )?

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from smtpd.listener.plumbing import CHUNK
 from smtpd.listener.content import Content
 from smtpd.listener.limits import Limits
+from smtpd.listener.plumbing import CHUNK
 from smtpd.listener.policies import CatchAll
 from smtpd.listener.requests import Client as SmtpClient
 from smtpd.listener.requests import Transaction

@@ -81,18 +81,18 @@ def test_an_alarm_says_what_happened_and_what_to_do(
 
 def test_it_ends_by_itself_when_mail_flows(client: Client) -> None:
     make_verp(people(3))
-    with Sink(Script(greeting="554 5.7.1 who are you?")) as sink:
-        with working(sink) as worker:
-            run(worker)
-            assert len(alarms()) == 1
-            answer = client.get("/healthz")
-            assert (answer.status_code, answer.json()["status"]) == (200, "degraded")
-            assert "who are you?" in answer.json()["alarms"][0]
-            assert "folkmoot_alarms 1.0" in client.get("/metrics").content.decode()
-            Destination.objects.update(backoff_until=timezone.now())
-            sink.script.greeting = "220 welcome"
-            run(worker)
-            sink.wait_for(3)
+    script = Script(greeting="554 5.7.1 who are you?")
+    with Sink(script) as sink, working(sink) as worker:
+        run(worker)
+        assert len(alarms()) == 1
+        answer = client.get("/healthz")
+        assert (answer.status_code, answer.json()["status"]) == (200, "degraded")
+        assert "who are you?" in answer.json()["alarms"][0]
+        assert "folkmoot_alarms 1.0" in client.get("/metrics").content.decode()
+        Destination.objects.update(backoff_until=timezone.now())
+        sink.script.greeting = "220 welcome"
+        run(worker)
+        sink.wait_for(3)
     assert alarms() == []
     assert client.get("/healthz").json()["status"] == "ok"
 
@@ -124,7 +124,11 @@ def test_who_blocks_us_is_an_alarm_with_their_words(settings: Settings) -> None:
 def test_an_author_who_was_not_proven_is_an_alarm_for_a_day() -> None:
     make_verp(people(1))
     Delivery.objects.update(
-        state="failed", failure="auth", code=550, text="DMARC", updated_at=timezone.now()
+        state="failed",
+        failure="auth",
+        code=550,
+        text="DMARC",
+        updated_at=timezone.now(),
     )
     (alarm,) = alarms()
     assert "SPF, DKIM and DMARC" in alarm.todo
