@@ -13,7 +13,7 @@ import logging
 from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from django.db import InterfaceError, OperationalError, connections, transaction
 
@@ -55,8 +55,10 @@ class Writers(Generic[T]):
             async with in_time(self._threads.seconds):
                 return await asyncio.shield(future)
         finally:
-            if not future.done() and item in self._waiting:
-                self._waiting.remove(item)
+            if not future.done():
+                future.add_done_callback(_let_go)
+                if item in self._waiting:
+                    self._waiting.remove(item)
 
     def _start(self) -> None:
         """Have one more writer, if there is work for it."""
@@ -90,6 +92,12 @@ class Writers(Generic[T]):
                 future.set_exception(answer)
             else:
                 future.set_result(answer)
+
+
+def _let_go(future: asyncio.Future[Any]) -> None:
+    """Nobody waits for it any more: what went wrong was logged for the caller."""
+    if not future.cancelled():
+        future.exception()
 
 
 def _together(works: Sequence[Callable[[], T]]) -> list[T | Exception]:

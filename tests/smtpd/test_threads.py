@@ -100,13 +100,17 @@ def test_a_connection_is_told_to_use_indexes() -> None:
             cursor.execute("SELECT current_setting('enable_seqscan')")
             return str(cursor.fetchone()[0])
 
+    def seen() -> tuple[int, str]:
+        return threading.get_ident(), setting()
+
     async def main(threads: Threads) -> None:
-        for _ in range(2):
-            await threads.run(setting)
-            assert await threads.run(setting) == "off"
-            # Behind a connection that was lost there is another one.
-            await threads.run(leave_database)
-            threads._used_at.clear()
+        found = [await threads.run(seen) for _ in range(2 * QUICK + 1)]
+        known: set[int] = set()
+        for thread, value in found:
+            # Behind the first work of each thread.
+            assert value == "off" or thread not in known
+            known.add(thread)
+        assert len(known) < len(found)
 
     play(main)
     with ThreadPoolExecutor(1) as pool:
