@@ -20,7 +20,9 @@ _HEAD = (
 def letter(address: str, number: int, size: int = OCTETS, salt: int = 0) -> bytes:
     """A text with so many octets of body; the sink reads the number (--by-post)."""
     head = _HEAD % (address.encode(), number, salt)
-    return head + (LINE * (size // len(LINE) + 1))[: max(2, size) - 2] + b"\r\n"
+    body = (LINE * (size // len(LINE) + 1))[: max(2, size) - 2]
+    # Not in the middle of a line's end.
+    return head + body.removesuffix(b"\r") + b"\r\n"
 
 
 @dataclass(frozen=True, slots=True)
