@@ -6,8 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 from django.core.cache import cache
+from pytest_django import Settings
 
 from smtpd import backlog
+from tests.dns import Dns
 from tests.stack import Stack, start_stack
 
 
@@ -35,6 +37,14 @@ def _fresh_cache() -> None:
     """Rate limits and numbers of one test must not hit the next."""
     cache.clear()
     backlog.forget()
+
+
+@pytest.fixture
+def dns(settings: Settings) -> Iterator[Dns]:
+    """A DNS server of ours, which the site asks."""
+    with Dns() as server:
+        settings.DNS_SERVER = server.address
+        yield server
 
 
 @pytest.fixture(scope="module")

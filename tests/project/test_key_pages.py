@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
 from django.utils import timezone
-from pytest_django import Settings
 
 from smtpd.domains import actions
 from smtpd.models import Domain, SigningKey
@@ -17,13 +15,6 @@ from tests.people import signed_in
 
 pytestmark = pytest.mark.django_db
 PATH = "/domains/lists.test/keys/"
-
-
-@pytest.fixture
-def dns(settings: Settings) -> Iterator[Dns]:
-    with Dns() as server:
-        settings.DNS_SERVER = server.address
-        yield server
 
 
 @pytest.fixture

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import IntegrityError, transaction
 from django.utils import timezone
-from pytest_django import Settings
 
 from smtpd.domains import actions
 from smtpd.domains.actions import Refused, State
@@ -23,13 +21,6 @@ from tests.dns import SILENCE, Dns
 
 pytestmark = pytest.mark.django_db
 NAME = "next._domainkey.a.test"
-
-
-@pytest.fixture
-def dns(settings: Settings) -> Iterator[Dns]:
-    with Dns() as server:
-        settings.DNS_SERVER = server.address
-        yield server
 
 
 @pytest.fixture
