@@ -20,6 +20,9 @@ from django.db.models import Model
 # Rows of one statement.
 AT_ONCE = 50
 
+# Inserts rows, given as their values.
+_Send = Callable[[Sequence[tuple[Any, ...]]], None]
+
 
 class _Batch:
     """Rows that have their keys and are not in the database yet."""
@@ -29,6 +32,7 @@ class _Batch:
         # What stands behind the proxy, which is asked often.
         self._wrapper: Any = connections[DEFAULT_DB_ALIAS]
         self._rows: dict[type[Model], list[Model]] = {}
+        self._others: dict[_Send, list[tuple[Any, ...]]] = {}
         self._numbers: dict[type[Model], list[int]] = {}
         # Whether a statement may go before the rows.
         self.passes = False
@@ -42,26 +46,33 @@ class _Batch:
         context: Any,
     ) -> Any:
         """Around every statement of the connection."""
-        if self._rows and not self.passes:
+        if (self._rows or self._others) and not self.passes:
             self.send()
         return execute(sql, params, many, context)
 
-    def add(self, row: Model, siblings: int) -> None:
-        """Give a row its key and keep it; so many of a kind come at once."""
+    def add(self, row: Model) -> None:
+        """Give a row its key and keep it."""
         model = type(row)
         numbers = self._numbers.setdefault(model, [])
         if not numbers:
             with passing(True):
-                numbers += _fresh_numbers(model, self._size * siblings)[::-1]
+                numbers += _fresh_numbers(model, self._size)[::-1]
         keyed(row, numbers.pop())
         self._rows.setdefault(model, []).append(row)
+
+    def add_all(self, send: _Send, rows: Sequence[tuple[Any, ...]]) -> None:
+        """Keep values that are sent with others like them."""
+        self._others.setdefault(send, []).extend(rows)
 
     def send(self) -> None:
         """Insert what has gathered, in the order of coming."""
         rows, self._rows = self._rows, {}
+        others, self._others = self._others, {}
         for model, some in rows.items():
             for at in range(0, len(some), AT_ONCE):
                 self._insert(model, some[at : at + AT_ONCE])
+        for send, values in others.items():
+            send(values)
 
     def _insert(self, model: type[Model], rows: Sequence[Model]) -> None:
         fields = model._meta.local_concrete_fields
@@ -100,16 +111,19 @@ def gather(size: int) -> Iterator[None]:
         _here.batch = None
 
 
-def is_gathering() -> bool:
-    """Whether rows that are inserted now go with others."""
-    return _here.batch is not None
-
-
-def add(row: Model, siblings: int = 1) -> bool:
+def add(row: Model) -> bool:
     """Let it be inserted with others; False when nobody gathers."""
     if _here.batch is None:
         return False
-    _here.batch.add(row, siblings)
+    _here.batch.add(row)
+    return True
+
+
+def add_all(send: _Send, rows: Sequence[tuple[Any, ...]]) -> bool:
+    """Let values be sent with others, behind the rows; False: nobody gathers."""
+    if _here.batch is None:
+        return False
+    _here.batch.add_all(send, rows)
     return True
 
 

@@ -21,23 +21,23 @@ from smtpd import gathering, pieces
 M = TypeVar("M", bound=Model)
 
 
-Value = str | int | Collection[str]
+Value = str | int | Collection[str] | Collection[int]
 
 
 class Prepared(Generic[M]):
     """A query with slots: called with what goes there, it returns the rows.
 
-    `build` gets one value for each of `types`, a list of strings for `set`,
-    and puts it into filters that compare with it as it stands (exact, in).
-    Anything else in the query is fixed when it is used first: no clock, no
-    patterns.
+    `build` gets one value for each of `types`, a list for a set, and puts it
+    into filters that compare with it as it stands (exact, in). Anything else in
+    the query is fixed when it is used first: no clock, no patterns.
     """
 
     def __init__(
         self,
         build: Callable[..., QuerySet[M, Any]],
-        *types: type[str] | type[int] | type[set[str]],
+        *types: type[str] | type[int] | type[set[str]] | type[set[int]],
         related: Sequence[str] = (),
+        without: Collection[str] = (),
         is_settled: bool = False,
     ) -> None:
         self._build = build
@@ -46,6 +46,8 @@ class Prepared(Generic[M]):
         self._is_settled = is_settled
         # Foreign keys to bring along, `address` before `address__domain`.
         self._related = related
+        # Columns to leave out: `raw`, or `message__raw` of a related one.
+        self._without = without
         self._worded: dict[tuple[int, ...], _Worded] = {}
 
     def __call__(self, *values: Value) -> list[M]:
@@ -56,11 +58,10 @@ class Prepared(Generic[M]):
         """Run it and return the first row, if there is one."""
         return next(iter(self(*values)), None)
 
-    def annotated(self, *values: Value) -> tuple[M, tuple[Any, ...]] | None:
-        """Run it; the first row as a model, and the query's annotations."""
-        for row in self.rows(*values):
-            return self._made(row), row[len(self._names) :]
-        return None
+    def annotated(self, *values: Value) -> list[tuple[M, tuple[Any, ...]]]:
+        """Run it; the rows as models, each with the query's annotations."""
+        width = len(self._names)
+        return [(self._made(row), row[width:]) for row in self.rows(*values)]
 
     def rows(self, *values: Value) -> list[tuple[Any, ...]]:
         """Run it; the rows as tuples, for a query that asks for values."""
@@ -99,12 +100,12 @@ class Prepared(Generic[M]):
         slots: dict[Any, _Slot] = {}
         examples: list[Any] = []
         for number, (kind, size) in enumerate(zip(self._types, sizes, strict=True)):
+            of = _example(kind)
             if kind in (str, int):
-                # A value that nobody else would write.
-                examples.append(f"\1{number}" if kind is str else (1 << 40) + number)
+                examples.append(of(number, 0))
                 slots[examples[-1]] = _Slot(number)
             else:
-                examples.append([f"\1{number} {at}" for at in range(size)])
+                examples.append([of(number, at) for at in range(size)])
                 slots |= {e: _Slot(number, at) for at, e in enumerate(examples[-1])}
         queryset: Any = self._build(*examples)
         # Else it says itself which values it wants.
@@ -123,23 +124,23 @@ class Prepared(Generic[M]):
     @cached_property
     def _shape(self) -> list[tuple[str, type[Model], list[str]]]:
         """For each model in a row: how it is reached, itself, its columns."""
-        examples: list[Any] = [[] if kind is set else kind() for kind in self._types]
+        examples: list[Any] = [kind() for kind in self._types]
         model: type[Model] = self._build(*examples).model
-        shape = [("", model, columns(model))]
+        shape = [("", model, self._wanted("", model))]
         for path in self._related:
             found: Any = model
             for name in path.split("__"):
                 found = found._meta.get_field(name).related_model
-            shape.append((path, found, columns(found)))
+            shape.append((path, found, self._wanted(path, found)))
         return shape
+
+    def _wanted(self, path: str, model: type[Model]) -> list[str]:
+        names = {name: _at(path, name) for name in columns(model)}
+        return [name for name, whole in names.items() if whole not in self._without]
 
     @cached_property
     def _names(self) -> list[str]:
-        return [
-            f"{path}__{column}" if path else column
-            for path, _, names in self._shape
-            for column in names
-        ]
+        return [_at(path, name) for path, _, names in self._shape for name in names]
 
     def _made(self, row: Sequence[Any]) -> M:
         made: dict[str, Any] = {}
@@ -147,7 +148,11 @@ class Prepared(Generic[M]):
         for path, model, names in self._shape:
             values = row[at : at + len(names)]
             at += len(names)
-            made[path] = model.from_db(DEFAULT_DB_ALIAS, names, values)
+            # A foreign key may lead nowhere; the primary key comes first.
+            is_there = not path or values[0] is not None
+            made[path] = (
+                model.from_db(DEFAULT_DB_ALIAS, names, values) if is_there else None
+            )
             if path:
                 owner, _, name = path.rpartition("__")
                 setattr(made[owner], name, made[path])
@@ -184,9 +189,20 @@ class _Worded:
         return [tuple(row) for row in found]
 
 
-def _padded(values: Collection[str]) -> list[str]:
+def _at(path: str, name: str) -> str:
+    return f"{path}__{name}" if path else name
+
+
+def _example(kind: type[Any]) -> Callable[[int, int], str | int]:
+    """Values for slots that nobody else would write."""
+    if kind in (int, set[int]):
+        return lambda number, at: (1 << 40) + (number << 20) + at
+    return lambda number, at: f"\1{number} {at}"
+
+
+def _padded(values: Collection[str] | Collection[int]) -> list[str | int]:
     """The values, the last one repeated up to a power of four: few wordings."""
-    found = list(values)
+    found: list[str | int] = list(values)
     size = 1
     while size < len(found):
         size *= 4
@@ -219,20 +235,6 @@ def insert(row: Model, *, unless_known: bool = False) -> bool:
         return False
     gathering.keyed(row, found[0])
     return True
-
-
-def insert_all(rows: Sequence[Model]) -> None:
-    """Insert new rows of one model without large fields, and give them keys."""
-    if not rows:
-        return
-    if connection.vendor != "postgresql":
-        type(rows[0])._default_manager.bulk_create(rows)
-    elif gathering.is_gathering():
-        for row in rows:
-            gathering.add(row, len(rows))
-    else:
-        with gathering.gather(1):
-            insert_all(rows)
 
 
 @lru_cache

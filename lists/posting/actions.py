@@ -37,9 +37,9 @@ def judge(address: int, facts: Facts) -> Verdict:
     """
     author = facts.authors[0] if facts.authors else ""
     found = _FOUND.annotated(address, facts.msg_id, _folded(author))
-    if found is None:
+    if not found:
         raise MailingList.DoesNotExist
-    mlist, (is_known, *standing) = found
+    mlist, (is_known, *standing) = found[0]
     policy = Policy(
         address=mlist.posting_address,
         list_id=mlist.list_id,

@@ -11,6 +11,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from smtpd import utf8
+from smtpd.columns import Columns
 from smtpd.dsn import Wish
 from smtpd.models import Delivery, Destination, Domain, Message, Outgoing
 from smtpd.models.delivery import DeliveryQuerySet
@@ -18,7 +19,7 @@ from smtpd.queue.destinations import as_sql, destination_of
 from smtpd.queue.nudge import nudge
 from smtpd.queue.schedule import HEAD_START, STEP, position
 from smtpd.queue.tasks import deliver
-from smtpd.statements import insert, insert_all
+from smtpd.statements import insert
 
 State = Delivery.State
 
@@ -57,6 +58,12 @@ _DIALECTS = {
         f" ({_STEPS}) || ' seconds')",
     },
 }
+# What differs between rows of the ledger that have just come.
+_ROWS = Columns(
+    Delivery,
+    *("outgoing", "address", "ref", "destination"),
+    *("lane", "next_attempt_at", "updated_at"),
+)
 
 
 def enqueue(outgoing: Outgoing, recipients: Iterable[tuple[str, int | None]]) -> int:
@@ -68,18 +75,13 @@ def enqueue(outgoing: Outgoing, recipients: Iterable[tuple[str, int | None]]) ->
     now = timezone.now()
     once = {address.lower(): (address, ref) for address, ref in recipients}
     rows = [
-        Delivery(
-            outgoing=outgoing,
-            address=address,
-            ref=ref,
-            destination=destination_of(address),
-            lane=outgoing.lane,
-            next_attempt_at=position(now, number),
-            updated_at=now,
+        (
+            *(outgoing.pk, address, ref, destination_of(address)),
+            *(outgoing.lane, position(now, number), now),
         )
         for number, (address, ref) in enumerate(once.values())
     ]
-    insert_all(rows)
+    _ROWS.insert(rows)
     if rows:
         nudge(deliver)
     return len(rows)

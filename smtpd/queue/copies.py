@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
@@ -16,10 +16,10 @@ from itertools import groupby
 from operator import attrgetter
 from typing import Any
 
-from django.db.models import BinaryField, F, Func, QuerySet
+from django.db.models import BinaryField, Case, F, Func, QuerySet, When
 
 from smtpd.dsn import NO_REQUEST, Request, orcpt_of
-from smtpd.models import Message, Outgoing
+from smtpd.models import Outgoing
 from smtpd.outbound.dkim import Signer
 from smtpd.outbound.render import Compiled, Parts, Unsendable, compile_parts
 from smtpd.outbound.transaction import Transaction
@@ -32,6 +32,8 @@ from smtpd.tokens import Purpose, make
 _CACHE_SIZE = 32 * 1024 * 1024
 _CACHE_SECONDS = 600.0
 _MOST_RECIPIENTS = 50
+# Octets of a message whose body is read together with others.
+_SMALL = 64 * 1024
 
 
 @dataclass(slots=True)
@@ -63,13 +65,31 @@ class _Entry:
     made_at: float = field(default_factory=time.monotonic)
 
 
-def _bodies(message: int) -> QuerySet[Message, Any]:
-    behind = Func(
-        F("raw"), F("body_at") + 1, function="substr", output_field=BinaryField()
-    )
-    return Message.objects.filter(pk=message).order_by().values_list(behind)
+_BEHIND = Func(
+    F("message__raw"),
+    F("message__body_at") + 1,
+    function="substr",
+    output_field=BinaryField(),
+)
 
 
+def _found(numbers: Collection[int]) -> QuerySet[Outgoing]:
+    """Each with the body of its message, if it has none itself and that is small."""
+    is_small = When(body=None, message__size__lte=_SMALL, then=_BEHIND)
+    rows = Outgoing.objects.filter(pk__in=numbers).order_by()
+    return rows.annotate(small=Case(is_small, default=None))
+
+
+def _bodies(number: int) -> QuerySet[Outgoing, Any]:
+    return Outgoing.objects.filter(pk=number).order_by().values_list(_BEHIND)
+
+
+_FOUND = Prepared(
+    _found,
+    set[int],
+    related=("message", "dkim_domain"),
+    without=("message__raw", "message__trace"),
+)
 # One at a time: a message may be large.
 _BODY = Prepared(_bodies, int)
 
@@ -105,7 +125,7 @@ class Copies:
                 yield from _jobs(entry, own)
         self._shrink()
 
-    def _read(self, numbers: Iterable[int]) -> dict[int, Outgoing]:
+    def _read(self, numbers: Iterable[int]) -> dict[int, tuple[Outgoing, Any]]:
         """Those that are not kept, or for too long."""
         late = time.monotonic() - _CACHE_SECONDS
         for number in numbers:
@@ -113,13 +133,12 @@ class Copies:
             if entry is not None and entry.made_at < late:
                 self._drop(number)
         missing = [number for number in numbers if number not in self._entries]
-        rows = Outgoing.objects.select_related("dkim_domain", "message")
-        return rows.defer("message__raw", "message__trace").in_bulk(missing)
+        return {row.pk: (row, small) for row, (small,) in _FOUND.annotated(missing)}
 
-    def _entry(self, number: int, found: Mapping[int, Outgoing]) -> _Entry:
+    def _entry(self, number: int, found: Mapping[int, tuple[Outgoing, Any]]) -> _Entry:
         entry = self._entries.get(number)
         if entry is None:
-            entry = self._entries[number] = _compiled(found[number])
+            entry = self._entries[number] = _compiled(*found[number])
             self._size += entry.compiled.size
         self._entries.move_to_end(number)
         return entry
@@ -133,11 +152,11 @@ class Copies:
         self._size -= self._entries.pop(number).compiled.size
 
 
-def _compiled(outgoing: Outgoing) -> _Entry:
+def _compiled(outgoing: Outgoing, small: Any) -> _Entry:
     """Cut a message at its tokens. ValueError: it cannot be sent or signed."""
-    body = outgoing.body
+    body = small if outgoing.body is None else outgoing.body
     if body is None:
-        body = _BODY.rows(outgoing.message_id)[0][0]
+        body = _BODY.rows(outgoing.pk)[0][0]
     parts = Parts(
         bytes(outgoing.head),
         bytes(outgoing.copy_head),

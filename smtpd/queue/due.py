@@ -13,7 +13,7 @@ from typing import Any
 from django.db import connection
 from django.utils import timezone
 
-from smtpd.models import Delivery, Outgoing
+from smtpd.models import Outgoing
 from smtpd.outbound.relay import RELAY, is_direct
 from smtpd.queue.ledger import BATCH
 
@@ -58,6 +58,11 @@ LEFT JOIN smtpd_domain AS ours ON ours.name = walk.name
 WHERE walk.name IS NOT NULL ORDER BY walk.step
 """  # noqa: S608 - constants only
 
+_LONG = """
+SELECT id FROM smtpd_delivery
+WHERE destination = %s AND state = 'queued' AND next_attempt_at <= %s
+ORDER BY lane, next_attempt_at LIMIT 1 OFFSET %s
+"""
 
 # Since when the first one in each line could be sent: its position may be earlier.
 _FIRST = """
@@ -142,10 +147,10 @@ def is_crowded() -> bool:
 
 def _is_long(name: str) -> bool:
     """Whether a destination has more rows due than one claim takes."""
-    rows = Delivery.objects.waiting().filter(
-        destination=name, next_attempt_at__lte=timezone.now()
-    )
-    return rows.order_by("lane", "next_attempt_at")[BATCH : BATCH + 1].exists()
+    now = connection.ops.adapt_datetimefield_value(timezone.now())
+    with connection.cursor() as cursor:
+        cursor.execute(_LONG, [name, now, BATCH])
+        return cursor.fetchone() is not None
 
 
 def _rows(statement: str, params: list[Any]) -> list[Waiting]:

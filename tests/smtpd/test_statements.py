@@ -6,12 +6,13 @@ import os
 
 import pytest
 from django.db import connection
+from django.db.models import F
 from django.test.utils import CaptureQueriesContext
 
 from aliases.actions import create
 from smtpd import pieces
 from smtpd.domains.actions import add_domain
-from smtpd.models import Address, Domain, Event, Message
+from smtpd.models import Address, Domain, Event, Message, Outgoing
 from smtpd.models.message import make_key
 from smtpd.statements import Prepared, insert
 
@@ -28,6 +29,20 @@ _PAIRS = Prepared(
     ),
     str,
     int,
+)
+
+_NUMBERED = Prepared(
+    lambda keys: (
+        Address.objects.filter(pk__in=keys)
+        .order_by("pk")
+        .annotate(name=F("local_part"))
+    ),
+    set[int],
+    related=("domain",),
+    without=("local_part", "domain__dkim_key"),
+)
+_SIGNED = Prepared(
+    lambda key: Outgoing.objects.filter(pk=key), int, related=("dkim_domain",)
 )
 
 
@@ -57,6 +72,35 @@ def test_rows_are_whole_models_with_what_they_bring_along() -> None:
     found.is_enabled = False
     found.save()
     assert not Address.objects.get(pk=row.pk).is_enabled
+
+
+def test_numbers_have_slots_as_well() -> None:
+    keys = list(Address.objects.values_list("pk", flat=True))[:3]
+    assert [row.pk for row in _NUMBERED(keys)] == keys
+    assert _NUMBERED([]) == []
+
+
+def test_annotations_come_beside_each_row() -> None:
+    known = Address.objects.get(local_part="a")
+    assert _NUMBERED.annotated([known.pk]) == [(known, ("a",))]
+
+
+def test_what_is_left_out_is_read_when_it_is_asked_for() -> None:
+    key = Address.objects.get(local_part="a").pk
+    (found,) = _NUMBERED([key])
+    assert {"local_part"} <= found.get_deferred_fields()
+    assert found.domain.get_deferred_fields() == {"dkim_key"}
+    assert found.local_part == "a"
+
+
+def test_a_key_that_leads_nowhere_brings_nobody_along() -> None:
+    message = Message.objects.create(size=0, sha256="", body_at=0, raw=b"")
+    sent = Outgoing.objects.create(message=message, lane=0, envelope="fixed", head=b"")
+    found = _SIGNED.first(sent.pk)
+    assert found is not None
+    with CaptureQueriesContext(connection) as queries:
+        assert found.dkim_domain is None
+    assert not queries.captured_queries
 
 
 def test_values_are_what_the_fields_say() -> None:
