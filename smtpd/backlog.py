@@ -1,26 +1,28 @@
 """What waits to be sent, by next hop: behind `mailq` and the queue page.
 
 One statement groups the rows that are at no end, found by partial indexes; what
-was sent is not looked at, however much of it there is.
+was sent is not looked at, however much of it there is. Of very many rows a page
+reads a sample (`smtpd/sampling.py`) and says `about`.
 """
 
 from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, TypeVar
 
-from django.db.models import Case, Count, IntegerField, Max, Min, Q, Value, When
+from django.db.models import Case, IntegerField, Max, Min, Q, Value, When
 from django.db.models.functions import Greatest
 from django.utils import timezone
 
 from smtpd.models import Delivery, Destination, Outgoing
 from smtpd.models.delivery import DeliveryQuerySet
 from smtpd.outbound.failures import WORDS, Failure
+from smtpd.sampling import Sample, rough, sample
 
 T = TypeVar("T")
 State = Delivery.State
@@ -28,6 +30,10 @@ State = Delivery.State
 UNFINISHED = (State.QUEUED, State.HELD, State.QUARANTINED)
 # The commonest reasons shown of one destination.
 MAX_REASONS = 5
+# Of a sample: destinations with less than this are counted after all, of so many
+# of the fullest and of those in trouble.
+_FEW = 500
+_MOST_COUNTED = 40
 # How old the messages are that wait: younger than this, or older than all.
 BANDS = (timedelta(minutes=5), timedelta(hours=1), timedelta(days=1))
 BAND_NAMES = ("under 5 minutes", "under 1 hour", "under 1 day", "older")
@@ -81,6 +87,8 @@ class Backlog:
     held_by: str = ""
     held_at: datetime | None = None
     reasons: list[Reason] = field(default_factory=list)
+    # All counts are of a sample.
+    is_rough: bool = False
 
     @property
     def count(self) -> int:
@@ -89,16 +97,63 @@ class Backlog:
 
 
 def read_backlog(rows: DeliveryQuerySet | None = None) -> list[Backlog]:
-    """Read every destination that has something waiting, the fullest first."""
+    """Count every destination that has something waiting, the fullest first."""
+    rows = Delivery.objects.all() if rows is None else rows
+    return _sorted(_told([Sample(rows.filter(state__in=UNFINISHED))]))
+
+
+def estimate_backlog(rows: DeliveryQuerySet) -> list[Backlog]:
+    """The same in a moment: of very many rows, a sample says how many there are.
+
+    Small destinations may be missing then, but not those in trouble. Only of these
+    and the fullest more is known than how many wait.
+    """
+    # What a person stopped is counted however much there is in line.
+    queued = sample(rows.filter(state=State.QUEUED))
+    stopped = sample(rows.filter(state__in=(State.HELD, State.QUARANTINED)))
+    if queued.is_whole and stopped.is_whole:
+        return _sorted(_told([queued, stopped]))
+    found = _counted([queued, stopped])
+    fullest = _sorted(found)[:_MOST_COUNTED]
+    few = {backlog.destination for backlog in fullest if backlog.count < _FEW}
+    many = {backlog.destination for backlog in fullest} - few
+    troubled = Destination.objects.troubled().values_list("name", flat=True)
+    few |= set(troubled[:_MOST_COUNTED]) - found.keys()
+    found |= _told([queued.to(many), stopped.to(many)])
+    unfinished = rows.filter(state__in=UNFINISHED)
+    found |= _told([Sample(unfinished.filter(destination__in=few))])
+    return _sorted(found)
+
+
+def _counted(samples: Sequence[Sample]) -> dict[str, Backlog]:
+    """How many wait for each destination, and no more."""
+    found: dict[str, Backlog] = {}
+    for some in samples:
+        names = some.rows.order_by().values_list("destination", "state")
+        for name, state, count in names.annotate(n=some.count()):
+            backlog = found.setdefault(name, Backlog(name, is_rough=True))
+            backlog.states[state] = count if some.is_whole else rough(count)
+    return found
+
+
+def _sorted(found: Mapping[str, Backlog]) -> list[Backlog]:
+    return sorted(
+        found.values(), key=lambda backlog: (-backlog.count, backlog.destination)
+    )
+
+
+def _told(samples: Sequence[Sample]) -> dict[str, Backlog]:
+    """Put together what is known of each destination."""
     found: dict[str, Backlog] = {}
     oldest: dict[str, int] = {}
     reasons: dict[str, list[Mapping[str, Any]]] = {}
-    for row in _grouped(Delivery.objects.all() if rows is None else rows):
+    for row in (row for some in samples for row in _grouped(some)):
         name, state = row["destination"], row["state"]
         backlog = found.setdefault(name, Backlog(name))
         backlog.states[state] = backlog.states.get(state, 0) + row["n"]
         backlog.ages[row["band"]] += row["n"]
         backlog.in_hands += row["hands"]
+        backlog.is_rough |= row["is_rough"]
         oldest[name] = min(oldest.get(name, row["oldest"]), row["oldest"])
         if state == State.QUEUED:
             due = backlog.next_attempt_at
@@ -107,12 +162,20 @@ def read_backlog(rows: DeliveryQuerySet | None = None) -> list[Backlog]:
             reasons.setdefault(name, []).append(row)
     for name, some in reasons.items():
         found[name].reasons = _reasons(some)
+    for backlog in found.values():
+        _round(backlog)
     _date(found, oldest)
     for host in Destination.objects.filter(name__in=found):
         stand(found[host.name], host)
-    return sorted(
-        found.values(), key=lambda backlog: (-backlog.count, backlog.destination)
-    )
+    return found
+
+
+def _round(backlog: Backlog) -> None:
+    if backlog.is_rough:
+        states = backlog.states.items()
+        backlog.states = {state: rough(count) for state, count in states}
+        backlog.ages = list(map(rough, backlog.ages))
+        backlog.in_hands = rough(backlog.in_hands)
 
 
 def stand(backlog: Backlog, host: Destination) -> None:
@@ -150,23 +213,24 @@ def forget() -> None:
 _kept: dict[Hashable, tuple[float, Any, datetime]] = {}
 
 
-def _grouped(rows: DeliveryQuerySet) -> Any:
+def _grouped(some: Sample) -> Iterator[dict[str, Any]]:
     """One line for each kind of waiting row."""
     hands = Q(lease__isnull=False, next_attempt_at__gt=timezone.now())
-    return (
-        rows.filter(state__in=UNFINISHED)
-        .order_by()
+    rows = (
+        some.rows.order_by()
         .annotate(band=_band())
         .values("destination", "state", "band", "failure", "code", "enhanced")
         .annotate(
-            n=Count("*"),
-            hands=Count("id", filter=hands),
+            n=some.count(),
+            hands=some.count(hands),
             oldest=Min("outgoing_id"),
             due=Min(Greatest("next_attempt_at", "updated_at")),
             last=Max("text"),
             first=Min("text"),
         )
     )
+    for row in rows:
+        yield {**row, "is_rough": not some.is_whole}
 
 
 def _band() -> Case:
@@ -211,5 +275,6 @@ def _reasons(rows: list[Mapping[str, Any]]) -> list[Reason]:
         more = " (and the like)" if len(texts[kind]) > 1 else ""
         said = " ".join(filter(None, (str(code or ""), enhanced, text)))
         why = WORDS[Failure(failure)] if failure else ""
-        reasons.append(Reason(said + more, count, why))
+        is_rough = any(row["is_rough"] for row in rows)
+        reasons.append(Reason(said + more, rough(count) if is_rough else count, why))
     return reasons

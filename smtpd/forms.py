@@ -10,6 +10,7 @@ from django.conf import settings
 from smtpd.correction import LABELS, Correction
 from smtpd.models import Delivery
 from smtpd.queue.orders import Order
+from smtpd.selection import message_named
 from smtpd.widgets import Choices
 
 
@@ -25,6 +26,8 @@ class DeliveryFilter(forms.Form):
     destination = forms.CharField(required=False, max_length=255)
     to = forms.CharField(required=False, max_length=320)
     q = forms.CharField(required=False, max_length=320)
+    # Where the search for a recipient goes on: among rows older than this one.
+    before = forms.IntegerField(required=False, min_value=1, max_value=2**63 - 1)
 
     @property
     def chosen(self) -> dict[str, str]:
@@ -39,6 +42,12 @@ class DeliveryFilter(forms.Form):
             "q": str(data.get("q") or "").strip(),
             **{name: word.lower() for name, word in words.items()},
         }
+
+    @property
+    def is_search(self) -> bool:
+        """Somebody is looked for: a recipient, and not a message by its key."""
+        word = self.chosen["q"]
+        return bool(word) and message_named(word) is None
 
 
 class OrderForm(forms.Form):

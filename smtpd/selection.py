@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.core.paginator import Paginator
-from django.db.models import QuerySet, TextField
-from django.db.models.functions import Cast
+from django.db.models import QuerySet, TextField, Value
+from django.db.models.functions import Cast, Length, Lower
 from django.utils.functional import cached_property
 
 from smtpd.models import Delivery, Message
@@ -49,13 +49,27 @@ def select(rows: DeliveryQuerySet, chosen: Mapping[str, str]) -> DeliveryQuerySe
 
 def named(rows: DeliveryQuerySet, word: str) -> DeliveryQuerySet:
     """Those of the message with this key, or of recipients with this in their name."""
-    message = Message.objects.filter(key=word.lower()).values_list("pk", flat=True)
-    if found := message.first():
+    found = message_named(word)
+    if found is not None:
         return rows.filter(outgoing__message=found)
-    # A whole address is found where the copies for its domain are.
-    domain = word.rpartition("@")[2].lower()
-    whole = rows.filter(destination=domain, address__iexact=word)
-    return whole if whole.exists() else rows.filter(address__icontains=word)
+    local, _, domain = word.rpartition("@")
+    if local and domain:
+        # A whole address, and nobody whose own contains it. To look at its length
+        # first takes a third of the time.
+        known = rows.alias(size=Length("address"), lower=Lower("address"))
+        return known.filter(size=len(word), lower=Lower(Value(word)))
+    return rows.filter(address__icontains=word)
+
+
+def message_named(word: str) -> int | None:
+    """The message whose key this is."""
+    found = Message.objects.filter(key=word.lower())
+    return found.values_list("pk", flat=True).first()
+
+
+def bounded(rows: DeliveryQuerySet) -> int:
+    """How many; MOST + 1 stands for more than MOST."""
+    return rows.order_by()[: MOST + 1].count()
 
 
 def in_line(rows: DeliveryQuerySet) -> DeliveryQuerySet:

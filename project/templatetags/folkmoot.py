@@ -13,6 +13,8 @@ from django.template import Context
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
+from smtpd.selection import MOST
+
 register = template.Library()
 
 # What a state means to somebody who looks for trouble.
@@ -77,6 +79,12 @@ def bar(*parts: int | str, label: str = "") -> SafeString:
             "", '<rect x="{}" width="{}" height="1" data-tone="{}"></rect>', pieces
         ),
     )
+
+
+@register.filter
+def bounded(count: int) -> str:
+    """What `smtpd.selection.bounded` counted: 312, or `over 10,000`."""
+    return f"over {MOST:,}" if count > MOST else f"{count:,}"
 
 
 @register.simple_tag(takes_context=True)

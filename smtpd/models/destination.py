@@ -22,6 +22,11 @@ class DestinationQuerySet(models.QuerySet["Destination"]):
         has_limit = ~Q(most_connections=None, most_copies=None)
         return self.filter(has_limit | Q(slowdowns__gt=0))
 
+    def troubled(self) -> Self:
+        """Held by somebody, or failing; the latest trouble first."""
+        found = self.filter(Q(failures__gt=0) | Q(held_at__isnull=False))
+        return found.order_by("-last_failure_at")
+
     def forgotten(self, since: datetime) -> Self:
         """Without limits, mail or trouble since then."""
         waiting = Delivery.objects.waiting().filter(destination=OuterRef("name"))

@@ -6,24 +6,30 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Count, Q
+from django.core.paginator import Page
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from smtpd.access import deliveries_of, operators_only, runs_site
-from smtpd.backlog import BAND_NAMES, Backlog, read_backlog, sparingly, stand
+from smtpd.backlog import BAND_NAMES, Backlog, estimate_backlog, sparingly, stand
 from smtpd.forms import DeliveryFilter
 from smtpd.models import Delivery, Destination, Outgoing
 from smtpd.models.delivery import DeliveryQuerySet
+from smtpd.patience import TooLong, at_most
 from smtpd.queue import pace
-from smtpd.selection import Pages, in_line, light, select
+from smtpd.sampling import rough
+from smtpd.searching import newest
+from smtpd.selection import Pages, bounded, in_line, light, select
 
 PER_PAGE = 50
 # Destinations shown at once: the fullest, and those in trouble.
 MOST_SHOWN = 30
 LATELY = timedelta(days=1)
+# Seconds for one statement: of what somebody asks for, and of the numbers.
+PATIENCE = 2
+LONG = 60
 State = Delivery.State
 
 
@@ -41,6 +47,8 @@ class Overview:
     # What is not shown: destinations, and copies for them.
     more: int = 0
     more_copies: int = 0
+    # There is so much that a sample was counted.
+    is_rough: bool = False
 
 
 @require_safe
@@ -50,12 +58,13 @@ def show(request: HttpRequest) -> HttpResponse:
     form = DeliveryFilter(request.GET)
     chosen = form.chosen
     rows = deliveries_of(request.user)
-    found = select(rows, chosen)
-    ordered = (
-        in_line(found) if chosen["state"] == State.QUEUED else found.order_by("-id")
-    )
+    try:
+        with at_most(PATIENCE):
+            shown = _searched(form, rows) if form.is_search else _paged(request, rows)
+    except TooLong:
+        shown = {"is_too_long": True}
     context = {
-        "page": Pages(light(ordered), PER_PAGE).get_page(request.GET.get("page")),
+        **shown,
         "chosen": chosen,
         "form": form,
         "is_narrowed": any(chosen[name] for name in ("destination", "to", "q")),
@@ -63,6 +72,43 @@ def show(request: HttpRequest) -> HttpResponse:
         **_numbers(request, rows),
     }
     return render(request, "smtpd/queue.html", context)
+
+
+def _paged(request: HttpRequest, rows: DeliveryQuerySet) -> dict[str, Any]:
+    """Rows in their order, a page of them."""
+    chosen = DeliveryFilter(request.GET).chosen
+    found = select(rows, chosen)
+    is_line = chosen["state"] == State.QUEUED
+    ordered = in_line(found) if is_line else found.order_by("-id")
+    return {"page": _page(ordered, request.GET.get("page"))}
+
+
+def _searched(form: DeliveryFilter, rows: DeliveryQuerySet) -> dict[str, Any]:
+    """The newest of somebody's copies, and where to look further."""
+    before = form.cleaned_data.get("before")
+    found = newest(select(rows, form.chosen), PER_PAGE, before)
+    ordered = rows.filter(pk__in=found.pks).order_by("-id")
+    return {
+        "page": _page(ordered),
+        "before": found.before,
+        "until": _written_at(found.before),
+        "is_part": bool(found.before or before),
+    }
+
+
+def _page(rows: DeliveryQuerySet, number: str | None = None) -> Page[Delivery]:
+    page: Page[Delivery] = Pages(light(rows), PER_PAGE).get_page(number)
+    # Read here and now, while the time is measured.
+    page.object_list = list(page.object_list)
+    return page
+
+
+def _written_at(pk: int | None) -> datetime | None:
+    """When the first row was queued that was looked at."""
+    if pk is None:
+        return None
+    later = Delivery.objects.filter(pk__gte=pk).order_by("id")
+    return later.values_list("outgoing__created_at", flat=True).first()
 
 
 @require_safe
@@ -105,31 +151,46 @@ def _is_old(at: datetime) -> bool:
 
 def _overview(rows: DeliveryQuerySet, *, is_site: bool) -> Overview:
     """Of all that is at no end; trouble of servers only for whoever runs the site."""
-    found = read_backlog(rows)
-    overview = Overview(dict.fromkeys((State.QUEUED, State.HELD, State.QUARANTINED), 0))
-    for backlog in found:
-        overview.in_hands += backlog.in_hands
-        for state, count in backlog.states.items():
-            overview.by_state[state] += count
-    lane = Outgoing.Lane.FAST
-    overview.fast = rows.waiting().filter(lane=lane).count()
-    since = timezone.now() - LATELY
-    failed = rows.filter(state=State.FAILED, updated_at__gt=since)
-    overview.failed = failed.aggregate(n=Count("id"))["n"]
+    with at_most(LONG, by_index=True):
+        found = estimate_backlog(rows)
+        overview = Overview(_by_state(found))
+        fast = rows.waiting().filter(lane=Outgoing.Lane.FAST)
+        failed = rows.filter(state=State.FAILED, updated_at__gt=timezone.now() - LATELY)
+        overview.fast, overview.failed = map(bounded, (fast, failed))
+    overview.in_hands = sum(backlog.in_hands for backlog in found)
+    overview.is_rough = any(backlog.is_rough for backlog in found)
     if is_site:
         overview.rate = pace.per_second()
         found += _troubled({backlog.destination for backlog in found})
     shown, rest = found[:MOST_SHOWN], found[MOST_SHOWN:]
     overview.destinations = shown
     overview.more, overview.more_copies = len(rest), sum(each.count for each in rest)
+    if overview.is_rough:
+        _round(overview)
     return overview
+
+
+def _by_state(found: list[Backlog]) -> dict[str, int]:
+    states = (State.QUEUED, State.HELD, State.QUARANTINED)
+    return {
+        state: sum(backlog.states.get(state, 0) for backlog in found)
+        for state in states
+    }
+
+
+def _round(overview: Overview) -> None:
+    overview.by_state = {
+        state: rough(count) if state == State.QUEUED else count
+        for state, count in overview.by_state.items()
+    }
+    overview.in_hands = rough(overview.in_hands)
+    overview.more_copies = rough(overview.more_copies)
 
 
 def _troubled(known: set[str]) -> list[Backlog]:
     """Destinations nobody waits for that somebody holds, or that failed."""
     troubled = []
-    rows = Destination.objects.filter(Q(failures__gt=0) | Q(held_at__isnull=False))
-    for host in rows.order_by("-last_failure_at")[:MOST_SHOWN]:
+    for host in Destination.objects.troubled()[:MOST_SHOWN]:
         if host.name not in known:
             backlog = Backlog(host.name)
             stand(backlog, host)
