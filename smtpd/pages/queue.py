@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import urlencode
 
+from django.contrib import admin
 from django.core.paginator import Page
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
@@ -68,7 +71,7 @@ def show(request: HttpRequest) -> HttpResponse:
         "chosen": chosen,
         "form": form,
         "is_narrowed": any(chosen[name] for name in ("destination", "to", "q")),
-        "host": _host(request, chosen["destination"]),
+        **_host(request, chosen["destination"]),
         **_numbers(request, rows),
     }
     return render(request, "smtpd/queue.html", context)
@@ -198,11 +201,27 @@ def _troubled(known: set[str]) -> list[Backlog]:
     return troubled
 
 
-def _host(request: HttpRequest, name: str) -> Backlog | None:
+def _host(request: HttpRequest, name: str) -> dict[str, Any]:
     """The destination that the page is about, for whoever may hold it."""
     if not name or not runs_site(request.user):
-        return None
+        return {}
     backlog = Backlog(name)
-    if host := Destination.objects.filter(name=name).first():
+    host = Destination.objects.filter(name=name).first()
+    if host:
         stand(backlog, host)
-    return backlog
+    return {
+        "host": backlog,
+        "limited": host,
+        "limits_url": _limits(request, name, host),
+    }
+
+
+def _limits(request: HttpRequest, name: str, host: Destination | None) -> str:
+    """Where its limits are set; empty for who may not."""
+    what = "change" if host else "add"
+    may = request.user.has_perm(f"smtpd.{what}_destination")
+    if not (may and admin.site.has_permission(request)):
+        return ""
+    if host:
+        return reverse("admin:smtpd_destination_change", args=[host.pk])
+    return f"{reverse('admin:smtpd_destination_add')}?{urlencode({'name': name})}"

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+from django.contrib.auth import get_user_model
 from django.test import Client
 from django.utils import timezone
 
@@ -145,6 +146,23 @@ def test_a_destination_is_held_and_released_by_the_site_only(
     assert "Release it" in page
     site.post("/queue/act/", {"do": "release", "host": "relay"})
     assert not Destination.objects.exclude(held_at=None)
+
+
+def test_its_limits_are_a_click_away_for_who_may_set_them(site: Client) -> None:
+    def shown() -> str:
+        return site.get("/queue/?destination=x.test").content.decode()
+
+    new = "/admin/smtpd/destination/add/?name=x.test"
+    assert f'<a href="{new}">Set limits' in shown()
+    assert 'value="x.test"' in site.get(new).content.decode()
+    host = Destination.objects.create(name="x.test", most_copies=1000, period=3600)
+    page = shown()
+    assert "At most 1,000 recipients an hour." in page
+    change = f"/admin/smtpd/destination/{host.pk}/change/"
+    assert f'<a href="{change}">Change its limits' in page
+    assert site.get(change).status_code == 200
+    get_user_model().objects.update(is_staff=False)
+    assert "/admin/smtpd" not in shown()
 
 
 def test_one_recipient_has_a_page(olga: Client) -> None:

@@ -38,7 +38,7 @@ class Command(BaseCommand):
             "what",
             nargs="?",
             default="",
-            help="a destination, a message's key, a recipient, or a part of one with an @",
+            help="a destination, a message's key, a recipient or a part of one with @",
         )
         parser.add_argument("--json", action="store_true", help="one JSON array")
         parser.add_argument(
