@@ -131,6 +131,11 @@ class Sink:
         """Everybody who got a copy, once for each copy."""
         return [to for message in list(self.messages) for to in message.recipients]
 
+    def hang_up(self) -> None:
+        """Drop everybody who is connected."""
+        for session in list(self.open):
+            self._loop.call_soon_threadsafe(session.transport.abort)
+
     def wait_for(self, count: int, seconds: float = 10) -> None:
         """Until that many copies have come."""
         until = time.monotonic() + seconds

@@ -6,10 +6,11 @@ import os
 import signal
 import threading
 import time
+from functools import partial
 
 from tests.faults.scene import Scene
 from tests.faults.storm import Blow, Strike
-from tests.stack import wait_until
+from tests.stack import Stack, wait_until
 from tests.up import direct_children, is_alive
 
 # An orphan has noticed by then.
@@ -27,10 +28,14 @@ class Killer:
     @property
     def how(self) -> dict[str, Strike]:
         """What to do for each kind of blow."""
+        return self.at(self.stage.stack)
+
+    def at(self, machine: Stack, name: str = "") -> dict[str, Strike]:
+        """The same for the workers of one of several machines."""
         return {
-            "kill worker": self.everything,
-            "kill child": self.child,
-            "kill parent": self.parent,
+            f"kill worker{name}": partial(self.everything, machine),
+            f"kill child{name}": partial(self.child, machine),
+            f"kill parent{name}": partial(self.parent, machine),
         }
 
     def wait(self) -> None:
@@ -39,27 +44,27 @@ class Killer:
         self.copy.wait(5)
         time.sleep(self.stage.chance.uniform(0, 0.03))
 
-    def everything(self, blow: Blow) -> None:
+    def everything(self, machine: Stack, blow: Blow) -> None:
         """As a machine that loses power."""
         self.wait()
-        self.stage.kill_workers(blow)
+        self.stage.kill_workers(blow, machine)
 
-    def child(self, blow: Blow) -> None:
+    def child(self, machine: Stack, blow: Blow) -> None:
         """As the kernel does that is short of memory."""
-        children = direct_children(self.stage.stack.processes["worker"].pid)
+        children = direct_children(machine.processes["worker"].pid)
         self.wait()
         if children:
             os.kill(self.stage.chance.choice(children), signal.SIGKILL)
 
-    def parent(self, blow: Blow) -> None:
+    def parent(self, machine: Stack, blow: Blow) -> None:
         """Its children are nobody's: they end by themselves."""
-        process = self.stage.stack.processes.pop("worker")
+        process = machine.processes.pop("worker")
         children = direct_children(process.pid)
         self.wait()
         process.kill()
         process.wait(10)
         time.sleep(blow.lasts)
-        self.stage.stack.start("worker")
+        machine.start("worker")
         wait_until(
             lambda: not any(map(is_alive, children)), _ORPHANED_FOR, "orphans end"
         )

@@ -18,6 +18,7 @@ from tests.faults.client import Client, Gone, stuffed
 from tests.faults.places import Place, choose
 
 DOT = b".\r\n"
+SENDER = "sam@example.org"
 _REST = 0.2
 
 
@@ -26,6 +27,7 @@ class Submission:
     """One message, and how far it came."""
 
     key: str
+    sender: str = ""
     # Where RCPT was answered with 250, and who is owed a copy then.
     places: list[Place] = field(default_factory=list)
     began: float = field(default_factory=time.monotonic)
@@ -40,6 +42,11 @@ class Submission:
     def owed(self) -> frozenset[str]:
         """Everybody who must get a copy if it was promised."""
         return frozenset().union(*(place.owed for place in self.places))
+
+    @property
+    def allowed(self) -> frozenset[str]:
+        """Everybody who may get one."""
+        return self.owed.union(*(place.may for place in self.places))
 
     @property
     def is_promised(self) -> bool:
@@ -80,10 +87,16 @@ class Load:
         clients: int = 4,
         pace: float = 0.1,
         dawdle: float = 0.0,
+        others: Sequence[int] = (),
+        senders: Sequence[str] = (SENDER,),
         after_dot: Hook = nothing,
         after_reply: Hook = nothing,
     ) -> None:
         self.port, self.places, self.pace = port, places, pace
+        # Further listeners: the clients are shared among all of them.
+        self.ports = (port, *others)
+        # Reverse-paths; the null one is "".
+        self.senders = senders
         # Seconds at most that a client rests in the middle of a message.
         self.dawdle = dawdle
         self.after_dot, self.after_reply = after_dot, after_reply
@@ -92,7 +105,9 @@ class Load:
         self._is_over = threading.Event()
         self._threads = [
             threading.Thread(
-                target=self._send_for_ever, args=(f"s{seed}c{n}", log), daemon=True
+                target=self._send_for_ever,
+                args=(f"s{seed}c{n}", self.ports[n % len(self.ports)], log),
+                daemon=True,
             )
             for n, log in enumerate(self._logs)
         ]
@@ -120,11 +135,11 @@ class Load:
         """Everything that was answered with 250."""
         return [submission for submission in self.all() if submission.is_promised]
 
-    def _send_for_ever(self, name: str, log: list[Submission]) -> None:
+    def _send_for_ever(self, name: str, port: int, log: list[Submission]) -> None:
         chance = random.Random(name)
         while not self._is_over.is_set():
             try:
-                with Client(self.port) as client:
+                with Client(port) as client:
                     self._session(client, name, log, chance)
             except Gone:
                 self._is_over.wait(_REST)
@@ -138,7 +153,8 @@ class Load:
         for _ in range(chance.randrange(1, 20)):
             if self._is_over.is_set():
                 break
-            submission = Submission(f"{name}n{len(log)}")
+            sender = chance.choice(self.senders)
+            submission = Submission(f"{name}n{len(log)}", sender)
             log.append(submission)
             self._submit(client, submission, chance)
             if submission.code == 421:
@@ -164,7 +180,7 @@ class Load:
         self, client: Client, submission: Submission, chance: random.Random
     ) -> tuple[int, str]:
         """Send one message; return the reply that decided."""
-        reply = client.ask("MAIL FROM:<sam@example.org>")
+        reply = client.ask(f"MAIL FROM:<{submission.sender}>")
         if reply[0] != 250:
             return reply
         for place in choose(self.places, chance):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from tests.stack import Stack
@@ -18,9 +18,11 @@ class Place:
     address: str
     weight: int
     owed: frozenset[str]
+    # Who may get one or not: nobody can tell.
+    may: frozenset[str] = frozenset()
 
 
-def _people(name: str, count: int) -> frozenset[str]:
+def people(name: str, count: int) -> frozenset[str]:
     return frozenset(f"{name}{number}@people.test" for number in range(count))
 
 
@@ -34,20 +36,34 @@ def make_places(stack: Stack) -> list[Place]:
     """Found the lists and aliases; the demonstration's domain has to be there."""
     places, commands = [], list[str]()
     for name, (weight, size) in _LISTS.items():
-        address, members = f"{name}@{DOMAIN}", _people(name, size)
-        commands.append(f"'addlist', {address!r}, set=['posters=anyone']")
-        file = stack.data / f"{name}.txt"
-        file.write_text("\n".join(sorted(members)))
-        commands.append(f"'addmembers', {address!r}, {str(file)!r}")
-        places.append(Place(address, weight, members))
+        place = Place(f"{name}@{DOMAIN}", weight, people(name, size))
+        commands += founding(stack, place.address, place.owed)
+        places.append(place)
     crew = next(place for place in places if place.address.startswith("crew@"))
     for address, weight, targets, owed in _aliases(crew):
         commands.append(f"'addalias', {address!r}, *{sorted(targets)}")
         places.append(Place(address, weight, owed))
-    calls = (f"call_command({command}, stdout=StringIO())" for command in commands)
-    # One process for all.
-    stack.manage("shell", "-v0", stdin="\n".join((_IMPORTS, *calls)))
+    call(stack, commands)
     return places
+
+
+def founding(
+    stack: Stack, address: str, members: Iterable[str], *settings: str, owner: str = ""
+) -> list[str]:
+    """What to call for a list that takes mail from anyone, unless told otherwise."""
+    told = ["posters=anyone", *settings]
+    file = stack.data / f"{address}.txt"
+    file.write_text("\n".join(sorted(members)))
+    return [
+        f"'addlist', {address!r}, set={told!r}, owner={owner!r}",
+        f"'addmembers', {address!r}, {str(file)!r}",
+    ]
+
+
+def call(stack: Stack, commands: Iterable[str]) -> None:
+    """Run management commands, all in one process."""
+    calls = (f"call_command({command}, stdout=StringIO())" for command in commands)
+    stack.manage("shell", "-v0", stdin="\n".join((_IMPORTS, *calls)))
 
 
 def _aliases(
@@ -55,7 +71,7 @@ def _aliases(
 ) -> Iterator[tuple[str, int, frozenset[str], frozenset[str]]]:
     """Address, weight, targets and who is owed a copy."""
     for number in range(_ALIASES):
-        targets = _people(f"target{number}x", 1 + number)
+        targets = people(f"target{number}x", 1 + number)
         yield f"alias{number}@{DOMAIN}", 5, targets, targets
     # One of a list, and somebody elsewhere.
     elsewhere = frozenset({"elsewhere@people.test"})

@@ -17,6 +17,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from tests.faults.load import Submission
+from tests.faults.told import Told, told
 from tests.sink import Received
 from tests.stack import Stack
 
@@ -32,12 +33,14 @@ JOIN smtpd_outgoing AS outgoing ON outgoing.id = delivery.outgoing_id
 JOIN smtpd_message AS message ON message.id = outgoing.message_id
 WHERE message.source = 'smtp'
 """
-# A message that no door made anything of.
+# A message that no door made anything of, and that nobody withdrew.
 _ORPHANS = """
 SELECT msg_id FROM smtpd_message AS message
 WHERE source = 'smtp'
   AND NOT EXISTS (SELECT 1 FROM lists_post WHERE message_id = message.id)
   AND NOT EXISTS (SELECT 1 FROM smtpd_outgoing WHERE message_id = message.id)
+  AND NOT EXISTS (SELECT 1 FROM smtpd_event
+    WHERE message_id = message.id AND kind = 'cancelled')
 """
 # Ends at which no copy is owed: an operator, or the next server, said so.
 EXCUSES = frozenset({"failed", "held", "cancelled", "quarantined"})
@@ -57,6 +60,8 @@ class Report:
     # Second and further copies, and how many the ledger says there may be.
     doubled: int = 0
     ambiguous: int = 0
+    # The site's own mail: reports and notices.
+    told: Told = field(default_factory=Told)
     # By state, rows for which no copy is owed.
     excused: Counter[str] = field(default_factory=Counter)
     # I1: promised, and not there or not at an end.
@@ -74,7 +79,8 @@ class Report:
             f"{self.promised} promised, {self.refused} refused,"
             f" {self.open} open of which {self.open_arrived} arrived;"
             f" {self.arrived} copies, {self.doubled} of them second ones"
-            f" ({self.ambiguous} owned up to); excused: {dict(self.excused)}"
+            f" ({self.ambiguous} owned up to); excused: {dict(self.excused)};"
+            f" {self.told.arrived} from the site itself"
         )
         return "\n".join([many, *self.trouble[:40]])
 
@@ -91,13 +97,15 @@ def reconcile(
     `excuses` are the states in which a row may end without a copy.
     """
     report = Report()
-    got = _by_copy(copies, report)
+    got, own = _by_copy(copies)
+    report.told = told(stack, own)
+    report.unexplained += report.told.trouble
     rows = _ledger(stack, report)
     known = {submission.key: submission for submission in submissions}
     for submission in submissions:
         _compare(submission, got, rows, excuses, report)
     for key, to in got.keys() | rows.keys():
-        if key not in known or to not in known[key].owed:
+        if key not in known or to not in known[key].allowed:
             report.unexplained.append(f"I2 {key} to {to}: nobody sent that")
     for (key, to), found in got.items():
         _count(key, to, found, rows.get((key, to)), report)
@@ -120,19 +128,22 @@ def _bare(msg_id: str) -> str:
     return msg_id.strip("<>").removesuffix("@load.test")
 
 
-def _by_copy(copies: Iterable[Received], report: Report) -> dict[Copy, list[bytes]]:
-    """Each copy's Date and body, by message and recipient."""
+def _by_copy(
+    copies: Iterable[Received],
+) -> tuple[dict[Copy, list[bytes]], list[Received]]:
+    """Each copy's Date and body, by message and recipient; and what is not ours."""
     got: dict[Copy, list[bytes]] = defaultdict(list)
+    others = []
     for copy in copies:
         head, _, body = copy.raw.partition(b"\r\n\r\n")
         key = _KEY.search(head)
         if key is None:
-            report.unexplained.append(f"I2 {copy.recipients}: {head[:300]!r}")
+            others.append(copy)
             continue
         told = b"\n".join(_DATE.findall(head)) + body
         for to in copy.recipients:
             got[str(key[1], "ascii"), to].append(told)
-    return got
+    return got, others
 
 
 def _ledger(stack: Stack, report: Report) -> dict[Copy, _Row]:
@@ -155,12 +166,12 @@ def _compare(
     report: Report,
 ) -> None:
     key = submission.key
-    there = {to for to in submission.owed if (key, to) in rows}
-    arrived = {to for to in submission.owed if (key, to) in got}
+    there = {to for to in submission.allowed if (key, to) in rows}
+    arrived = {to for to in submission.allowed if (key, to) in got}
     if submission.is_promised or (submission.is_open and there):
         report.promised += submission.is_promised
         report.open_arrived += not submission.is_promised
-        for to in sorted(submission.owed):
+        for to in sorted(submission.owed | there):
             _follow(key, to, rows.get((key, to)), to in arrived, excuses, report)
     elif not submission.is_open and there | arrived:
         why = f"{submission.code} {submission.text}"

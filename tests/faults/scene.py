@@ -32,6 +32,7 @@ from tests.faults.places import Place, make_places
 from tests.faults.reconcile import Report, reconcile
 from tests.faults.stores import Postgres, Redis, programs
 from tests.faults.storm import Blow, Strike, strike
+from tests.faults.told import UNTOLD
 from tests.sink import Sink
 from tests.stack import Stack, start_stack, wait_until
 
@@ -58,6 +59,10 @@ class Scene:
     def __post_init__(self) -> None:
         # For what a row draws beside its schedule.
         self.chance = random.Random(self.seed)
+        # All next servers there are.
+        self.sinks = [self.sink]
+        # Machines beside the first one, with the same stores.
+        self.machines: list[Stack] = []
 
     def load(self, **how: Any) -> Load:
         """Clients of the site; not sending yet."""
@@ -75,7 +80,7 @@ class Scene:
     def settle(
         self,
         load: Load,
-        *,
+        *others: Load,
         most_doubled: int | None = 0,
         excuses: frozenset[str] = frozenset(),
         seconds: float = QUIET_WITHIN,
@@ -86,23 +91,25 @@ class Scene:
         """
         with self.telling(load):
             wait_until(self.is_quiet, seconds, "all at an end")
-            submissions = load.all()
-            # What failed is reported to its sender: from nobody.
-            copies = [copy for copy in self.sink.messages if copy.sender]
+            submissions = [sent for one in (load, *others) for sent in one.all()]
+            copies = [copy for sink in self.sinks for copy in sink.messages]
             report = reconcile(self.stack, submissions, copies, excuses=excuses)
             assert not report.trouble, str(report)
             assert report.promised, "nothing was promised: this proves nothing"
             if most_doubled is not None:
-                assert report.doubled <= most_doubled, str(report)
+                doubled = report.doubled + report.told.doubled
+                assert doubled <= most_doubled, str(report)
             return report
 
     def is_quiet(self) -> bool:
-        """Whether every post is frozen and every delivery at its end."""
+        """Whether every post is frozen, every delivery at its end, and all told."""
         with contextlib.suppress(psycopg.Error, sqlite3.Error):
             return not self.stack.count(
                 "SELECT (SELECT count(*) FROM smtpd_delivery WHERE state = 'queued')"
                 " + (SELECT count(*) FROM lists_post"
                 "    WHERE state = 'accepted' AND fanned_out_at IS NULL)"
+                " + (SELECT count(*) FROM smtpd_report WHERE settled_at IS NULL)"
+                f" + ({UNTOLD})"
             )
         return False
 
@@ -114,28 +121,34 @@ class Scene:
         except BaseException:
             print(f"seed {self.seed}", *self.blows, sep="\n  ")
             print(f"{len(load.all())} begun, {len(load.promised())} promised")
-            for name in sorted(self.stack.data.glob("*.log")):
+            logs = [*self.stack.data.glob("*.log")]
+            for machine in self.machines:
+                logs += machine.data.glob("*.log")
+            for name in sorted(logs):
                 print(f"--- {name.name}", name.read_text()[-3000:], sep="\n")
             raise
 
     # --- faults that more than one row needs
 
-    def kill_listener(self, blow: Blow) -> None:
+    def kill_listener(self, blow: Blow, machine: Stack | None = None) -> None:
         """kill -9, and a new one after a while."""
-        self.stack.kill("smtpd")
+        machine = machine or self.stack
+        machine.kill("smtpd")
         time.sleep(blow.lasts)
-        self.start_listener()
+        self.start_listener(machine)
 
-    def start_listener(self) -> None:
+    def start_listener(self, machine: Stack | None = None) -> None:
         """One that answers, in place of one that ended."""
-        self.stack.start("smtpd")
-        self.stack.wait_ready("smtpd")
+        machine = machine or self.stack
+        machine.start("smtpd")
+        machine.wait_ready("smtpd")
 
-    def kill_workers(self, blow: Blow) -> None:
+    def kill_workers(self, blow: Blow, machine: Stack | None = None) -> None:
         """kill -9 of the parent and its children, and new ones after a while."""
-        self.stack.kill("worker")
+        machine = machine or self.stack
+        machine.kill("worker")
         time.sleep(blow.lasts)
-        self.stack.start("worker")
+        machine.start("worker")
 
     def flush_broker(self, blow: Blow) -> None:
         """Everything that was queued there is gone."""
