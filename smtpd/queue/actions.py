@@ -1,4 +1,4 @@
-"""The verbs of the queue: put mail in, and what an operator may do to it."""
+"""Put mail into the queue. What may be done to it there is in `orders`."""
 
 from __future__ import annotations
 
@@ -7,14 +7,12 @@ from functools import lru_cache
 from typing import Any
 
 from django.db import connection
-from django.db.models import Q
 from django.utils import timezone
 
 from smtpd import utf8
 from smtpd.columns import Columns
 from smtpd.dsn import Wish
-from smtpd.models import Delivery, Destination, Domain, Message, Outgoing
-from smtpd.models.delivery import DeliveryQuerySet
+from smtpd.models import Delivery, Domain, Message, Outgoing
 from smtpd.queue.destinations import as_sql, destination_of
 from smtpd.queue.nudge import nudge
 from smtpd.queue.schedule import HEAD_START, STEP, position
@@ -150,52 +148,3 @@ def _freezing(select: str, destination: str) -> str:
     return _FREEZE.format(
         recipients=select, destination=destination, **_DIALECTS[connection.vendor]
     )
-
-
-def hold(deliveries: DeliveryQuerySet) -> int:
-    """Stop those that wait, until somebody says retry; return how many.
-
-    A copy that a worker has in its hands at this moment still goes out.
-    """
-    return (
-        _idle(deliveries)
-        .waiting()
-        .update(state=State.HELD, lease=None, updated_at=timezone.now())
-    )
-
-
-def retry(deliveries: DeliveryQuerySet) -> int:
-    """Make them due now, whatever they waited for; return how many.
-
-    Those that were sent or withdrawn stay so. A host that was left alone is
-    asked again at once.
-    """
-    now = timezone.now()
-    stopped = _idle(deliveries).filter(
-        state__in=(State.QUEUED, State.HELD, State.FAILED, State.QUARANTINED)
-    )
-    hosts = set(stopped.order_by().values_list("destination", flat=True).distinct())
-    count = stopped.update(
-        state=State.QUEUED, claims=0, lease=None, next_attempt_at=now, updated_at=now
-    )
-    resting = Destination.objects.filter(name__in=hosts, held_at=None)
-    resting.update(backoff_until=None)
-    if count:
-        nudge(deliver)
-    return count
-
-
-def cancel(deliveries: DeliveryQuerySet) -> int:
-    """Withdraw those that were not sent; return how many.
-
-    A copy that a worker has in its hands at this moment still goes out.
-    """
-    stopped = _idle(deliveries).filter(
-        state__in=(State.QUEUED, State.HELD, State.QUARANTINED)
-    )
-    return stopped.update(state=State.CANCELLED, lease=None, updated_at=timezone.now())
-
-
-def _idle(deliveries: DeliveryQuerySet) -> DeliveryQuerySet:
-    """In no worker's hands: a lease is over when its row is due again."""
-    return deliveries.filter(Q(lease=None) | Q(next_attempt_at__lte=timezone.now()))

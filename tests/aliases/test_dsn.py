@@ -11,12 +11,12 @@ from django.utils import timezone
 from aliases import actions
 from smtpd.dsn import Wish
 from smtpd.models import Delivery, Event, Message, Outgoing, Report
-from smtpd.queue import actions as queue
+from smtpd.queue.orders import Order
 from smtpd.reports.tasks import sweep
 from tests.aliases.makers import MAIL, NICK, OLGA, SAM, make_domain, make_list, send
 from tests.sink import Received, Script, Sink
 from tests.smtpd.reports.reading import Read, read
-from tests.smtpd.sending import run, working
+from tests.smtpd.sending import order, run, working
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -245,7 +245,7 @@ def test_a_message_tried_again_by_hand_is_not_reported_twice() -> None:
     script = Script(rcpt={SAM: ["550 5.1.1 no", "550 5.1.1 still no"]})
     with Sink(script) as sink, working(sink) as worker:
         run(worker)
-        queue.retry(Delivery.objects.filter(address=SAM))
+        order(Order.RETRY, Delivery.objects.filter(address=SAM))
         run(worker)
     assert told() == ["failed"]
 

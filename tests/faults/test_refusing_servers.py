@@ -27,14 +27,13 @@ from lists.bounces.counting import count_fresh
 from lists.models import Bounce, MailingList, Subscription, Wave
 from smtpd.models import Delivery, Outgoing
 from smtpd.outbound.relay import TLS, Hop
-from smtpd.queue import actions
 from smtpd.queue.alarms import alarms
 from smtpd.queue.ways import to_relay
 from smtpd.queue.worker import Worker
 from tests import certificates
 from tests.lists.posts import MORI, NICK, SAM, make_list, subscribe
 from tests.sink import Script, Sink
-from tests.smtpd.sending import QUICK, make_outgoing, make_verp, run, states
+from tests.smtpd.sending import QUICK, make_outgoing, make_verp, retry, run, states
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -276,7 +275,7 @@ def test_what_was_kept_arrives_when_the_server_is_well(case: Case) -> None:
             run(worker)
         script.greeting, script.verbs, script.rcpt = "220 hi", {}, {}
         script.user = ("us", "secret")
-        actions.retry(Delivery.objects.all())
+        retry()
         with at_work(sink, **hop) as worker:
             run(worker)
     assert sorted(sink.recipients()) == sorted(PEOPLE)
@@ -305,7 +304,7 @@ def test_one_transaction_with_three_answers() -> None:
     script = Script(rcpt={MORI: ["450 4.2.1 later"], NICK: "550 5.1.1 who?"})
     with Sink(script) as sink, at_work(sink) as worker:
         run(worker)
-        actions.retry(Delivery.objects.all())
+        retry()
         run(worker)
     assert sink.recipients() == [SAM, MORI]
     assert states() == {"sent": 2, "failed": 1}
@@ -402,7 +401,7 @@ def test_a_handshake_that_hangs_ends_in_the_clear_and_without_a_password() -> No
             run(worker)
         assert (states(), sink.messages) == ({"queued": 3}, [])
         assert not any(line.startswith("AUTH") for line in sink.commands)
-        actions.retry(Delivery.objects.all())
+        retry()
         with at_work(sink, tls=TLS.OPPORTUNISTIC) as worker:
             run(worker)
     assert states() == {"sent": 3}
@@ -420,7 +419,7 @@ def test_a_greylisted_copy_arrives_once_and_is_nobodys_fault() -> None:
             run(worker)
             assert states() == {"queued": 3}
             assert set(Delivery.objects.values_list("failure", flat=True)) == {"rate"}
-            actions.retry(Delivery.objects.all())
+            retry()
         run(worker)
     assert Counter(sink.recipients()) == Counter(PEOPLE)
     assert (states(), scores(), alarms()) == ({"sent": 3}, {}, [])

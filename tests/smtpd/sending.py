@@ -7,9 +7,11 @@ from contextlib import contextmanager
 from typing import Any
 
 from smtpd.models import Delivery, Message, Outgoing
+from smtpd.models.delivery import DeliveryQuerySet
 from smtpd.outbound.relay import TLS, Hop
 from smtpd.outbound.wire import Timeouts
 from smtpd.queue.actions import enqueue
+from smtpd.queue.orders import Order, give
 from smtpd.queue.ways import to_relay
 from smtpd.queue.worker import Worker
 from tests.sink import Sink
@@ -79,3 +81,13 @@ def run(worker: Worker, seconds: float = 10) -> None:
 
 def states() -> dict[str, int]:
     return Delivery.objects.by_state()
+
+
+def order(what: Order, rows: DeliveryQuerySet | None = None) -> int:
+    """As a person orders it; of all rows, or of these. How many were changed."""
+    return give(what, Delivery.objects.all() if rows is None else rows, "root").count
+
+
+def retry() -> int:
+    """Have everything tried now."""
+    return order(Order.RETRY)

@@ -20,7 +20,7 @@ from smtpd.queue.destinations import reroute
 from tests.certificates import server_context
 from tests.sink import Script, Sink
 from tests.smtpd.net import Net
-from tests.smtpd.sending import make_outgoing, make_verp, run, states
+from tests.smtpd.sending import make_outgoing, make_verp, retry, run, states
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -178,7 +178,7 @@ def test_domain_that_is_back_gets_what_waited(net: Net) -> None:
         run(worker)
         assert states() == {"queued": 3}
         with Sink(host=address, port=net.port) as server:
-            actions.retry(Delivery.objects.all())
+            retry()
             run(worker)
             server.wait_for(3)
     host = Destination.objects.get()

@@ -9,9 +9,9 @@ import pytest
 from smtpd import backlog, progress
 from smtpd.models import Delivery, Outgoing
 from smtpd.progress import Progress, span
-from smtpd.queue import actions
+from smtpd.queue.orders import Order
 from tests.sink import Sink
-from tests.smtpd.sending import make_verp, people, run, working
+from tests.smtpd.sending import make_verp, order, people, run, working
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -57,7 +57,7 @@ def test_the_first_and_the_last_copy_have_their_times() -> None:
 
 def test_rows_that_are_no_longer_kept_count_too() -> None:
     outgoing = make_verp(people(1))
-    actions.cancel(Delivery.objects.all())
+    order(Order.DROP)
     Outgoing.objects.update(pruned_sent=41, pruned_failed=1)
     assert str(read(outgoing)) == "41 of 43 sent, 1 failed, 1 dropped"
 

@@ -17,14 +17,17 @@ from django.db import connection
 from django.utils import timezone
 
 from smtpd.models import Delivery, Destination, Outgoing
-from smtpd.queue import actions, due, ledger
+from smtpd.queue import due, ledger
+from smtpd.queue.orders import Order
 from smtpd.queue.rota import Turn
 from smtpd.tokens import Purpose, make, read
 from tests.sink import Received, Script, Sink
 from tests.smtpd.sending import (
     make_outgoing,
     make_verp,
+    order,
     people,
+    retry,
     run,
     states,
     working,
@@ -95,7 +98,7 @@ def test_greylisted_copy_arrives_once() -> None:
     script = Script(rcpt={"sam@home.test": ["450 4.7.1 greylisted"]})
     with Sink(script) as sink, working(sink) as worker:
         run(worker)
-        assert actions.retry(Delivery.objects.all()) == 1
+        assert retry() == 1
         run(worker)
     assert sink.recipients() == ["sam@home.test"]
     assert Delivery.objects.get().attempts == 2
@@ -107,7 +110,7 @@ def test_lost_reply_is_ambiguous_and_sent_again_unchanged() -> None:
         run(worker)
         row = Delivery.objects.get()
         assert (row.state, row.ambiguous, row.code) == ("queued", 1, None)
-        actions.retry(Delivery.objects.all())
+        retry()
         run(worker)
     first, second = sink.messages
     assert first.raw == second.raw
@@ -277,29 +280,10 @@ def test_renewed_lease_outlives_its_first_end() -> None:
     assert other < timezone.now() + timedelta(seconds=2)
 
 
-def test_held_row_is_not_sent_until_retry() -> None:
-    make_outgoing(people(2))
-    assert actions.hold(Delivery.objects.filter(address="sam0@home.test")) == 1
-    with Sink() as sink, working(sink) as worker:
-        run(worker)
-        assert sink.recipients() == ["sam1@home.test"]
-        actions.retry(Delivery.objects.all())
-        run(worker)
-        assert sink.recipients() == ["sam1@home.test", "sam0@home.test"]
-
-
-def test_retry_does_not_wait_for_the_hosts_backoff() -> None:
-    make_verp(people(1))
-    ledger.host_failed("relay", "wrong password")
-    assert claim(1) == []
-    assert actions.retry(Delivery.objects.all()) == 1
-    assert len(claim(1)) == 1
-
-
 def test_cancelled_row_is_never_sent() -> None:
     make_outgoing(people(2))
-    actions.cancel(Delivery.objects.filter(address="sam0@home.test"))
-    assert actions.retry(Delivery.objects.all()) == 1
+    assert order(Order.DROP, Delivery.objects.filter(address="sam0@home.test")) == 1
+    retry()
     with Sink() as sink, working(sink) as worker:
         run(worker)
     assert sink.recipients() == ["sam1@home.test"]
