@@ -96,6 +96,16 @@ class Senders:
         return len(self._fast) + len(self._bulk)
 
     @property
+    def unserved(self) -> int:
+        """Those of them that no connection takes either that is being opened."""
+        return max(0, self.waiting - len(self._tasks) + len(self._open))
+
+    @property
+    def hands(self) -> int:
+        """Connections that are open or being opened."""
+        return len(self._tasks)
+
+    @property
     def is_open(self) -> bool:
         """Whether it takes mail at this moment."""
         return bool(self._open)

@@ -55,7 +55,8 @@ SLICE = 2.0
 START_WITHIN = 120.0
 # Fewer waiting jobs than this: claim more, so that no connection runs dry.
 _LOW = BATCH // 2
-# More than this in hand: the database is slower than the next server.
+# More than this in hand, beside one a connection, or this many results that wait:
+# the database is slower than the next server.
 _MOST_IN_HAND = 4 * BATCH
 # The same of all destinations together, most of them waiting for a server.
 _MOST_OF_ALL = 2000
@@ -218,8 +219,9 @@ class Worker:
         senders, held = self._senders.get(name), recorder.held(name)
         if not (self._ways.is_relay or (senders and senders.is_open)):
             return max(0, _UNPROVEN - held)
-        waiting = senders.waiting if senders else 0
-        return BATCH if waiting <= _LOW and held <= _MOST_IN_HAND else 0
+        # A far server has one row on each connection for as long as it answers.
+        unserved, hands = (senders.unserved, senders.hands) if senders else (0, 0)
+        return BATCH if unserved <= _LOW and held <= _MOST_IN_HAND + hands else 0
 
     # --- from the claim to the senders
 
@@ -291,7 +293,7 @@ class Worker:
         self._recorder.put(change)
         self._suspects.settle(change.row)
         senders = self._senders.get(change.row.destination)
-        if senders is None or senders.waiting <= _LOW:
+        if senders is None or senders.unserved <= _LOW:
             self._progress.set()
 
     async def _end(self, grace: float) -> None:
