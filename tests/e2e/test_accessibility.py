@@ -13,7 +13,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, ConsoleMessage, Page
 
 from tests.e2e.conversation import mail, send
-from tests.stack import Stack, start_stack, wait_until
+from tests.stack import Stack, free_port, start_stack, wait_until
 
 pytestmark = pytest.mark.e2e
 
@@ -88,6 +88,12 @@ def sign_in(site: Stack, page: Page) -> None:
 def check(page: Page, url: str) -> list[str]:
     """What is wrong with a page, one line each."""
     page.goto(url)
+    return judge(page)
+
+
+def judge(page: Page) -> list[str]:
+    """The same of the page that is open."""
+    url = page.url
     found = Axe().run(page, options=RULES).response["violations"]
     wrong = [
         f"{url} {rule['id']}: {node['target']} {node.get('failureSummary', '')}"
@@ -118,6 +124,78 @@ def test_pages_of_owners_are_accessible(site: Stack, looks: Page) -> None:
         f"{TALK}posts/{shown}/reply/",
     )
     wrong = [line for path in paths for line in check(looks, site.base_url + path)]
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.fixture(scope="module")
+def stuck() -> Iterator[Stack]:
+    """Copies in every state, a wave, keys of every kind; nothing moves any more."""
+    with start_stack(relay=f"127.0.0.1:{free_port()}") as running:
+        send(running, mail("stuck"), ["talk@lists.localhost"])
+        resting = "SELECT count(*) FROM smtpd_destination WHERE failures > 0"
+        wait_until(lambda: running.count(resting), 30, "the relay rests")
+        running.kill("worker")
+        ids = [n for (n,) in running.rows("SELECT id FROM smtpd_delivery ORDER BY id")]
+        states = ("held", "quarantined", "failed")
+        for pk, state in zip(ids, states, strict=False):
+            running.execute(
+                f"UPDATE smtpd_delivery SET state = '{state}', lease = NULL,"
+                " code = 421, enhanced = '4.7.0', text = 'Too many messages',"
+                f" failure = 'rate', host = 'mx.x.test' WHERE id = {pk}"
+            )
+        post = running.count("SELECT id FROM lists_post WHERE state = 'accepted'")
+        running.execute(
+            "INSERT INTO lists_wave"
+            " (post_id, domain, failed, total, opened_at, decision)"
+            f" VALUES ({post}, '', 12, 40, CURRENT_TIMESTAMP, ''),"
+            " (NULL, 'x.test', 30, 31, CURRENT_TIMESTAMP, 'forgiven')"
+        )
+        for order in (
+            ["--make", "ed25519"],
+            ["--switch", "--force"],
+            ["--make", "rsa"],
+        ):
+            running.manage("dkim", "lists.localhost", *order)
+        yield running
+
+
+def moved(site: Stack, page: Page) -> str:
+    """The page of somebody who has moved away."""
+    page.goto(f"{site.base_url}/aliases/new/moved/")
+    name = f"gone-{page.evaluate('Date.now()')}"
+    page.get_by_label("Old address").fill(name)
+    page.get_by_label("New address").fill("gone@elsewhere.test")
+    page.locator("main").get_by_role("button").last.click()
+    return f"/aliases/{name}@lists.localhost/"
+
+
+def test_pages_of_trouble_are_accessible(stuck: Stack, looks: Page) -> None:
+    sign_in(stuck, looks)
+    copy = stuck.count("SELECT max(id) FROM smtpd_delivery WHERE state = 'queued'")
+    wave = stuck.count("SELECT min(id) FROM lists_wave")
+    paths = [
+        *(f"/queue/?state={s}" for s in ("any", "held", "quarantined", "failed")),
+        "/queue/?destination=relay",
+        "/queue/?q=nobody@x.test",
+        f"/queue/copies/{copy}/",
+        f"/waves/{wave}/",
+        "/waves/",
+        "/domains/lists.localhost/",
+        "/domains/lists.localhost/keys/",
+        "/aliases/new/moved/",
+        (gone := moved(stuck, looks)),
+        f"{gone}move/",
+        "/aliases/",
+    ]
+    wrong = [line for path in paths for line in check(looks, stuck.base_url + path)]
+    for name in ("Retry now…", "Hold…", "Fail…", "Drop…"):
+        looks.goto(f"{stuck.base_url}/queue/copies/{copy}/")
+        looks.get_by_role("button", name=name).click()
+        looks.get_by_role("link", name="Leave as it is").wait_for()
+        wrong += judge(looks)
+    looks.goto(f"{stuck.base_url}/queue/?destination=relay")
+    looks.get_by_role("button", name="Hold it…").click()
+    wrong += judge(looks)
     assert not wrong, "\n".join(wrong)
 
 
