@@ -10,8 +10,10 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 
+from lists.delivery.actions import fan_out_rest
 from lists.models import MailingList, Subscription
-from lists.subscriptions.actions import join
+from lists.subscriptions.actions import join, lock
+from smtpd.events import add_event
 from smtpd.models import Address, Domain
 
 log = logging.getLogger(__name__)
@@ -46,6 +48,7 @@ RESERVED = frozenset(
 )
 # With its longest suffix a local part has at most 64 octets (RFC 5321 4.5.3.1.1).
 MAX_NAME = 64 - len("-unsubscribe")
+NOT_DECIDED = "{name} was deleted before a moderator had decided: nobody gets it."
 # What an owner may decide about a list.
 SETTINGS = frozenset(
     {
@@ -124,11 +127,17 @@ def reopen_list(mlist: MailingList) -> None:
 
 @transaction.atomic
 def delete_list(mlist: MailingList) -> None:
-    """Remove a list, its members and its queue of posts for good.
+    """Remove a list, its members and its posts for good; the address is free again.
 
-    The messages stay: what the site answered with 250 can still be traced, and
-    copies on their way arrive. The address is free again.
+    What the site answered with 250 can still be traced. Posts that were accepted
+    reach all who are on the list now, also those without copies yet; those that
+    wait for a moderator reach nobody, and their traces say why.
     """
+    # A message that comes in meanwhile waits here, and then finds no list: 451.
+    lock(mlist.pk)
+    fan_out_rest(mlist)
+    for post in mlist.posts.held().select_related("message"):
+        add_event(post.message, "cancelled", NOT_DECIDED.format(name=mlist.name))
     log.info("list_deleted list=%s address=%s", mlist.pk, mlist.posting_address)
     mlist.address.delete()
 

@@ -189,6 +189,16 @@ def fan_out(post_id: int) -> int:
         return _freeze(_open([post_id]))
 
 
+def fan_out_rest(mlist: MailingList) -> None:
+    """Do so at once for all posts of a list that wait: it is about to go.
+
+    One that cannot be made ready is held, as ever.
+    """
+    ids = list(mlist.posts.to_fan_out().values_list("pk", flat=True))
+    for start in range(0, len(ids), POSTS_TOGETHER):
+        _fan_out_all(ids[start : start + POSTS_TOGETHER])
+
+
 def _open(ids: list[int]) -> list[Post]:
     """Those of them that still wait, marked as done; with all a copy is made of."""
     mine = Post.objects.to_fan_out().filter(pk__in=ids).order_by("created_at")

@@ -9,9 +9,17 @@ from django.core.exceptions import ValidationError
 from django.core.management import CommandError, call_command
 
 from lists.actions import close_list, create_list, delete_list, reopen_list, update_list
-from lists.models import MailingList, Subscription
-from smtpd.models import Address, Domain, Message
-from tests.lists.posts import OLGA, SAM, make_mail, make_people, post_to
+from lists.models import MailingList, Post, Subscription
+from smtpd.models import Address, Delivery, Domain, Message
+from tests.lists.posts import (
+    MORI,
+    NICK,
+    OLGA,
+    SAM,
+    make_mail,
+    make_people,
+    post_to,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -127,6 +135,27 @@ def test_a_deleted_list_leaves_its_messages_to_be_traced() -> None:
     assert not MailingList.objects.exists()
     assert Message.objects.count() == 1
     create_list("talk@lists.test", "Talk again")
+
+
+def test_what_a_deleted_list_has_accepted_still_goes_to_all_on_it() -> None:
+    """Also when no worker has made copies of it yet."""
+    mlist = create_list("talk@lists.test", "Talk")
+    make_people(mlist)
+    post = post_to(mlist, make_mail())
+    assert post.fanned_out_at is None
+    delete_list(mlist)
+    rows = Delivery.objects.filter(outgoing__message=post.message, state="queued")
+    assert set(rows.values_list("address", flat=True)) == {OLGA, MORI, SAM}
+
+
+def test_what_a_deleted_list_has_held_goes_to_nobody_and_the_trace_says_so() -> None:
+    mlist = create_list("talk@lists.test", "Talk", owner=OLGA)
+    held = post_to(mlist, make_mail(author=NICK), reverse_path=NICK)
+    assert held.state == Post.State.HELD
+    delete_list(mlist)
+    assert not Delivery.objects.filter(outgoing__message=held.message).exists()
+    event = held.message.events.get(kind="cancelled")
+    assert event.text.startswith("Talk was deleted before a moderator had decided")
 
 
 def test_addlist_founds_a_list(capsys: pytest.CaptureFixture[str]) -> None:
