@@ -199,6 +199,33 @@ def test_pages_of_trouble_are_accessible(stuck: Stack, looks: Page) -> None:
     assert not wrong, "\n".join(wrong)
 
 
+def tab_to(page: Page, what: str) -> None:
+    """Go on by keyboard until this has the focus."""
+    for _ in range(200):
+        page.keyboard.press("Tab")
+        if page.locator(f"{what}:focus").count():
+            return
+    raise AssertionError(f"no Tab leads to {what}")
+
+
+def test_orders_need_no_mouse_and_no_javascript(stuck: Stack, browser: Browser) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    sign_in(stuck, page)
+    page.goto(f"{stuck.base_url}/queue/?state=quarantined")
+    tab_to(page, "[name=whole]")
+    page.keyboard.press("Space")
+    tab_to(page, "button[value=drop]")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/queue/act/")
+    assert page.get_by_text("Nobody is told.").is_visible()
+    tab_to(page, "main a:has-text('Leave as it is')")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/queue/?state=quarantined")
+    assert page.get_by_label("1 that match").count() == 1
+    context.close()
+
+
 def test_the_menu_opens_on_a_phone_without_javascript(
     site: Stack, browser: Browser
 ) -> None:

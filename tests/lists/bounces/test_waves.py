@@ -245,6 +245,13 @@ def test_owners_see_and_decide(wave: Wave) -> None:
     assert standings() == {"forgiven": 11}
 
 
+def test_a_wave_outlives_its_members(wave: Wave) -> None:
+    Subscription.objects.exclude(role=Subscription.Role.OWNER).delete()
+    page = signed_in(OLGA).get(f"/waves/{wave.pk}/").content.decode()
+    assert "None of them is a member any more" in page
+    assert "<table" not in page
+
+
 def test_counting_is_a_button_too(wave: Wave) -> None:
     signed_in(OLGA).post(f"/waves/{wave.pk}/decide/", {"do": "count"})
     later()
