@@ -68,7 +68,8 @@ class Stack:
         self.data = data
         self.env = env
         self.base_url = env["BASE_URL"]
-        self.smtp_port = int(env["SMTP_BIND"].rpartition(":")[2])
+        self.smtp_host, _, port = env["SMTP_BIND"].rpartition(":")
+        self.smtp_port = int(port)
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
 
     def start(self, *names: str) -> None:
@@ -176,7 +177,7 @@ class Stack:
 
     def _smtpd_greets(self) -> bool:
         with contextlib.suppress(OSError):
-            address = ("127.0.0.1", self.smtp_port)
+            address = (self.smtp_host, self.smtp_port)
             with socket.create_connection(address, timeout=2) as peer:
                 return peer.recv(3) == b"220"
         return False

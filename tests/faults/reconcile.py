@@ -33,14 +33,14 @@ JOIN smtpd_outgoing AS outgoing ON outgoing.id = delivery.outgoing_id
 JOIN smtpd_message AS message ON message.id = outgoing.message_id
 WHERE message.source = 'smtp'
 """
-# A message that no door made anything of, and that nobody withdrew.
+# A message that no door made anything of, or said why not.
 _ORPHANS = """
 SELECT msg_id FROM smtpd_message AS message
 WHERE source = 'smtp'
   AND NOT EXISTS (SELECT 1 FROM lists_post WHERE message_id = message.id)
   AND NOT EXISTS (SELECT 1 FROM smtpd_outgoing WHERE message_id = message.id)
   AND NOT EXISTS (SELECT 1 FROM smtpd_event
-    WHERE message_id = message.id AND kind = 'cancelled')
+    WHERE message_id = message.id AND kind IN ('cancelled', 'discarded'))
 """
 # Ends at which no copy is owed: an operator, or the next server, said so.
 EXCUSES = frozenset({"failed", "held", "cancelled", "quarantined"})
