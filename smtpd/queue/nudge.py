@@ -21,6 +21,11 @@ from kombu.exceptions import OperationalError
 
 logger = logging.getLogger(__name__)
 
+# A nudge that nobody had time for in so many seconds is dropped: the sweep sends
+# another, and they must not pile up. It is the same for all that mail brings: one
+# that waits longer is carried out while those behind it are dropped, and behind a
+# pile of posts to fan out nothing would be sent.
+PATIENCE = 4
 # The same nudge again within this time is published once, at its end.
 _WINDOW = 0.05
 _FLUSH_AT_EXIT = 1.0

@@ -9,14 +9,10 @@ from django.conf import settings
 from smtpd.queue import due, ledger, process
 from smtpd.queue.allowances import prune
 from smtpd.queue.destinations import reroute
-from smtpd.queue.nudge import nudge
-
-# A nudge that nobody had time for in so many seconds is dropped: while there is
-# much to send, every sweep adds one, and they must not pile up before others.
-_EXPIRES = 4
+from smtpd.queue.nudge import PATIENCE, nudge
 
 
-@shared_task(expires=_EXPIRES)
+@shared_task(expires=PATIENCE)
 def deliver(helpers: int | None = None) -> None:
     """Send what is due for a while, then let others run.
 

@@ -20,6 +20,9 @@ from tests.stack import wait_until
 
 # The next server takes its time: there is always something in hand.
 SLOW = 0.02
+READY = " ready.\n"
+# Behind their start. Two to four seconds where nothing else runs: docs/faults.md.
+GO_ON_WITHIN = 15
 
 
 @pytest.mark.brief
@@ -106,9 +109,9 @@ def test_f38_stopped_and_started_they_go_on(seed: int) -> None:
             killer.wait()
             assert stage.stack.stop("worker") == 0
             time.sleep(blow.lasts)
-            stage.stack.start("worker")
+            start_worker(stage)
             killer.copy.clear()
-            wait_until(killer.copy.is_set, 30, "they go on")
+            wait_until(killer.copy.is_set, GO_ON_WITHIN, "they go on")
 
         blows = plan(seed, seconds(seed, 8, 60), {"stop": (0.0, 1.0)})
         with stage.load(pace=0.3) as load:
@@ -116,3 +119,11 @@ def test_f38_stopped_and_started_they_go_on(seed: int) -> None:
         report = stage.settle(load)
         # Nothing was cut off, and nothing waited for its lease to run out.
         assert report.ambiguous == 0, str(report)
+
+
+def start_worker(stage: Scene) -> None:
+    """Until it reads the queue; how long Python takes to start is not ours."""
+    log = stage.stack.log("worker")
+    before = log.read_text().count(READY)
+    stage.stack.start("worker")
+    wait_until(lambda: log.read_text().count(READY) > before, 60, "a worker is ready")

@@ -10,8 +10,11 @@ from celery import Celery
 from django.conf import settings
 from django.core.cache import cache
 
+from lists.delivery.tasks import fan_out
 from project.celery import app as site
 from project.clock import Clock, tick
+from smtpd.queue.nudge import PATIENCE
+from smtpd.queue.tasks import deliver
 
 ENTRY = {"task": "smtpd.queue.tasks.sweep", "schedule": 5.0, "options": {"expires": 5}}
 
@@ -79,3 +82,8 @@ def test_each_worker_has_one() -> None:
 def named() -> list[str]:
     site.loader.import_default_modules()
     return [str(entry["task"]) for entry in settings.CELERY_BEAT_SCHEDULE.values()]
+
+
+def test_what_mail_brings_is_dropped_alike() -> None:
+    """Else the one that waits longer is carried out while the others are dropped."""
+    assert fan_out.expires == deliver.expires == PATIENCE
