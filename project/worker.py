@@ -12,6 +12,7 @@ import warnings
 from django.conf import settings
 
 from project.celery import app
+from project.consumer import Consumer
 
 
 def main() -> int:
@@ -20,6 +21,7 @@ def main() -> int:
     warnings.filterwarnings("ignore", "You're running the worker with superuser")
     worker = app.Worker(
         concurrency=settings.WORKERS,
+        consumer_cls=Consumer,
         loglevel="INFO",
         quiet=True,
         without_gossip=True,

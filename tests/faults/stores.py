@@ -220,6 +220,16 @@ class Redis:
             self._process.wait(10)
             self._process = None
 
+    @contextlib.contextmanager
+    def hung(self) -> Iterator[None]:
+        """Have it say nothing meanwhile; its sockets stay open."""
+        assert self._process is not None, "it does not run"
+        _signal(self._process.pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            _signal(self._process.pid, signal.SIGCONT)
+
 
 def _signal(pid: int, number: signal.Signals) -> None:
     with contextlib.suppress(ProcessLookupError):

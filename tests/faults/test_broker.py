@@ -1,14 +1,19 @@
-"""F09, F10: Redis is gone, or forgets. It held no truth."""
+"""F09 to F11: Redis is gone, forgets, or says nothing. It held no truth."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 import pytest
 
-from tests.faults.scene import need_postgres, scene, seconds
+from smtpd.queue.worker import SLICE
+from tests.faults.scene import Scene, need_postgres, scene, seconds
 from tests.faults.storm import Blow, plan
 from tests.stack import ALL, wait_until
+
+# How soon mail moves again: a try to connect every five seconds, and then a sweep.
+MOVES_WITHIN = 10
 
 
 def test_f09_without_redis_mail_is_taken_and_sent_later(seed: int) -> None:
@@ -42,3 +47,49 @@ def test_f10_redis_forgets_everything_again_and_again(seed: int) -> None:
             stage.storm(load, blows, {"FLUSHALL": stage.flush_broker})
         report = stage.settle(load)
         assert report.promised == len(load.all()), str(report)
+
+
+def test_f11_it_comes_back_and_mail_moves(seed: int) -> None:
+    """Whatever it did meanwhile, and however long the workers had to do without."""
+    need_postgres()
+    with scene("postgres", seed) as stage:
+        redis = stage.redis
+        assert redis is not None
+
+        def restart(blow: Blow) -> None:
+            for _ in range(3):
+                redis.kill()
+                time.sleep(blow.lasts)
+                redis.start()
+
+        def hang(blow: Blow) -> None:
+            with redis.hung():
+                time.sleep(blow.lasts)
+
+        def cut(blow: Blow) -> None:
+            with redis.client() as client:
+                client.client_kill_filter(_type="normal")
+
+        how = {
+            "restarted three times": restart,
+            "away": stage.stop_broker,
+            "hangs": hang,
+            "connections cut": cut,
+            "FLUSHALL": stage.flush_broker,
+        }
+        kinds = dict.fromkeys(how, (0.0, 3.0)) | {"away": (43, 45), "hangs": (5, 25)}
+        with stage.load(pace=0.3) as load:
+
+            def strike(blow: Blow) -> None:
+                how[blow.name](blow)
+                wait_until(moves(stage), MOVES_WITHIN, f"moves: {blow}")
+
+            stage.storm(load, plan(seed, 1, kinds), dict.fromkeys(how, strike))
+        report = stage.settle(load)
+        assert report.promised == len(load.all()), str(report)
+
+
+def moves(stage: Scene) -> Callable[[], bool]:
+    """Whether copies go out that no worker had in its hands until now."""
+    after = time.monotonic() + SLICE
+    return lambda: any(copy.at > after for copy in reversed(stage.sink.messages))
