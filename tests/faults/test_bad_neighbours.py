@@ -44,8 +44,8 @@ SELECT (SELECT count(*) FROM smtpd_delivery
     WHERE state = 'accepted' AND fanned_out_at IS NULL)
 """
 WAITING = "SELECT count(*) FROM smtpd_delivery WHERE state = 'queued' AND"
-# Two processes: what each tries on somebody it does not know, and the express.
-MOST_TRIES = 2 * (3 + 1)
+# Two processes: each tries once somebody who has never answered.
+MOST_TRIES = 2
 
 
 @contextmanager
