@@ -27,6 +27,8 @@ DOOMED = [
     Place(f"doomed{number}@{DOMAIN}", 8, people(f"doomed{number}x", 20))
     for number in range(2)
 ]
+# What the supervisor gives it for the task in hand.
+GRACE = 60
 NOT_NOW = "451 4.3.0 not now"
 MEMBER = """
 SELECT subscription.id FROM lists_subscription AS subscription
@@ -124,7 +126,7 @@ class Story:
         log = stack.log("worker")
         ready = " ready."
         wait_until(lambda: log.read_text().count(ready) >= self.workers, 60, "a worker")
-        assert stack.stop("worker") == 0
+        assert stack.stop("worker", GRACE) == 0
         time.sleep(1 + blow.lasts)
         self.submit(f"/lists/{place.address}/delete/", address=place.address)
         stack.start("worker")
@@ -145,7 +147,7 @@ def test_f41_who_was_there_gets_what_was_taken(seed: int) -> None:
         kinds = dict.fromkeys(how, (0.0, 0.6))
         blows = plan(seed, seconds(seed, 10, 40), kinds, every=(0.1, 1.5))
         blows += [Blow(blows[-1].at, "delete", 0.3) for _ in story.doomed]
-        with stage.load(pace=0.2) as load:
+        with stage.load(pace=0.4) as load:
             stage.storm(load, blows, how)
         stage.sink.script.rcpt.clear()
         owe(story, load)
