@@ -1,7 +1,6 @@
 """A few connections to one destination, and the jobs they share.
 
-How many depends on how gladly it takes them: each copy taken allows a part of
-one more, a connection refused takes them back to those there are.
+How many depends on how gladly it takes them (`concurrency`).
 
 Fast jobs go before the others, and one connection takes nothing else: a slow
 host or a large message never keeps a confirmation waiting.
@@ -11,8 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import math
-from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
@@ -21,18 +18,16 @@ from smtpd.outbound.exchangers import Undeliverable
 from smtpd.outbound.opening import HostTrouble
 from smtpd.outbound.results import MAX_TEXT, Outcome, Result
 from smtpd.outbound.servers import Servers
+from smtpd.queue.concurrency import Concurrency
 from smtpd.queue.copies import Job
+from smtpd.queue.lanes import Lanes
 from smtpd.queue.places import MESSAGES_A_TURN, Places
 
 logger = logging.getLogger(__name__)
 
-# A host that refuses one more connection is not asked for more for a while.
-_MODEST_SECONDS = 60.0
 _MOST_LOSSES = 2
 # What ends a connection before its first message: there are too many.
 _CLOSING = "421"
-# So many times in a row that a host asks for less, and it gets a break.
-_MOST_SLOWING = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +58,7 @@ class Bounds:
     idle_seconds: float
     # Shared with all other destinations.
     places: Places
-    # No second connection before the first one brought a message: there may be
-    # nobody, or somebody who takes nothing.
+    # No second connection before the first one brought a message.
     asks_first: bool
 
 
@@ -74,18 +68,15 @@ class Senders:
     def __init__(self, servers: Servers, ears: Ears, bounds: Bounds) -> None:
         self._servers, self._ears, self._bounds = servers, ears, bounds
         self._places = bounds.places
-        self._most = bounds.most
-        self._limit = float(bounds.first)
-        self._slowing = 0
-        self._is_welcome = False
-        self._fast: deque[Job] = deque()
-        self._bulk: deque[Job] = deque()
+        self._concurrency = Concurrency(
+            bounds.first, bounds.most, asks_first=bounds.asks_first
+        )
+        self._lanes = Lanes()
         self._tasks: set[asyncio.Task[None]] = set()
         self._open: set[Connection] = set()
         self._idle = 0
         self._has_express = False
         self._leaving: set[asyncio.Task[None]] = set()
-        self._modest_until = math.inf if bounds.asks_first else 0.0
         self._is_ending = False
         self._work = asyncio.Condition()
         self._loop = asyncio.get_running_loop()
@@ -93,7 +84,7 @@ class Senders:
     @property
     def waiting(self) -> int:
         """Jobs that no connection has taken yet."""
-        return len(self._fast) + len(self._bulk)
+        return len(self._lanes)
 
     @property
     def unserved(self) -> int:
@@ -117,13 +108,11 @@ class Senders:
 
     def allow(self, most: int | None) -> None:
         """An admin says how many connections it may have; None: nobody does."""
-        self._most = self._bounds.most if most is None else most
-        self._limit = min(self._limit, self._most)
+        self._concurrency.allow(most)
 
     async def put(self, jobs: Iterable[Job]) -> None:
         """Give work, and hands to do it."""
-        for job in jobs:
-            (self._fast if job.is_fast else self._bulk).append(job)
+        self._lanes.put(jobs)
         self._hire()
         async with self._work:
             self._work.notify_all()
@@ -131,7 +120,7 @@ class Senders:
     async def end(self, seconds: float) -> None:
         """Finish what is under way, give back the rest, leave."""
         self._is_ending = True
-        self._ears.unsent(self._take_all())
+        self._ears.unsent(self._lanes.take_all())
         async with self._work:
             self._work.notify_all()
         if tasks := self._tasks | self._leaving:
@@ -146,17 +135,20 @@ class Senders:
 
         Hands are connections that are about to take a job.
         """
-        most = int(self._limit)
-        if self._loop.time() < self._modest_until:
-            most = max(1, len(self._open))
+        most = self._concurrency.now(len(self._open), self._loop.time())
         # The only one there may be takes all.
-        may_express = self._most > 1
-        if self._fast and not self._idle and may_express and not self._has_express:
+        may_express = self._concurrency.most > 1
+        if (
+            self._lanes.fast
+            and not self._idle
+            and may_express
+            and not self._has_express
+        ):
             self._start(express=True)
         wanted = self.waiting - self._idle - hands
         # The place of the express connection is kept, even when it is not open.
         free = most - len(self._tasks) - (may_express and not self._has_express)
-        if self._bulk or len(self._fast) > may_express:
+        if self._lanes.bulk or len(self._lanes.fast) > may_express:
             for _ in range(min(wanted, max(free, not self._tasks))):
                 self._start(express=False)
 
@@ -193,7 +185,9 @@ class Senders:
     def _is_spare(self, *, express: bool) -> bool:
         """Whether there are more connections than the host likes by now."""
         others = len(self._tasks) - self._has_express
-        return not express and others > max(1, int(self._limit) - self._has_express)
+        return not express and others > max(
+            1, self._concurrency.limit - self._has_express
+        )
 
     def _may_stay(self, *, express: bool) -> bool:
         """Whether the connection of this task does; else it is counted no more."""
@@ -237,7 +231,7 @@ class Senders:
 
     async def _wait(self, *, express: bool) -> bool:
         """Until there is work for us; False: none came, or it is over."""
-        if self._has_work(express=express):
+        if self._lanes.have_work(express=express):
             return True
         if not self._places.may_rest():
             return False
@@ -246,68 +240,40 @@ class Senders:
         try:
             async with asyncio.timeout(self._bounds.idle_seconds), self._work:
                 await self._work.wait_for(
-                    lambda: self._is_ending or self._has_work(express=express)
+                    lambda: self._is_ending or self._lanes.have_work(express=express)
                 )
         except TimeoutError:
             # It may have come at the same moment.
-            return self._has_work(express=express)
+            return self._lanes.have_work(express=express)
         finally:
             self._idle -= not express
             self._places.rest(-1)
         return not self._is_ending
 
-    def _has_work(self, *, express: bool) -> bool:
-        return bool(self._fast or (self._bulk and not express))
-
     def _take(self, *, express: bool) -> Job | None:
         """The next job that can still be begun within its lease."""
-        late: list[Job] = []
-        found: Job | None = None
-        while found is None and not self._is_ending and self._has_work(express=express):
-            job = (self._fast or self._bulk).popleft()
-            if job.start_before < self._loop.time():
-                late.append(job)
-            else:
-                found = job
+        if self._is_ending:
+            return None
+        found, late = self._lanes.take(self._loop.time(), express=express)
         if late:
             self._ears.unsent(late)
         return found
-
-    def _take_all(self) -> list[Job]:
-        jobs = [*self._fast, *self._bulk]
-        self._fast.clear()
-        self._bulk.clear()
-        return jobs
 
     def _done(self, job: object) -> None:
         assert isinstance(job, Job)
         slowing = [known for known in job.results if known and known.is_slowing]
         if slowing:
             self._slow_down(slowing[0])
-        elif _is_taken(job):
-            self._speed_up()
-        if math.isinf(self._modest_until):
-            self._modest_until = 0.0
+        elif _is_taken(job) and self._concurrency.took():
+            self._ears.took()
+        if self._concurrency.answered():
             # This one takes a job itself.
             self._hire(hands=1)
         self._ears.done(job)
 
-    def _speed_up(self) -> None:
-        self._slowing = 0
-        if self._limit < self._most:
-            self._limit = min(self._limit + 1 / self._limit, self._most)
-        if not self._is_welcome:
-            self._is_welcome = True
-            self._ears.took()
-
     def _slow_down(self, result: Result) -> None:
-        """Half of the connections; a break when that is not enough."""
-        self._is_welcome = False
-        self._limit = max(1.0, self._limit / 2)
-        self._slowing += 1
-        if self._slowing >= _MOST_SLOWING:
-            self._slowing = 0
-            self._ears.slowed(result, self._take_all())
+        if self._concurrency.slowed():
+            self._ears.slowed(result, self._lanes.take_all())
 
     def _again(self, job: Job) -> None:
         """A connection may be closed after its hundredth message; once or twice
@@ -319,14 +285,14 @@ class Senders:
         elif self._is_ending:
             self._ears.unsent([job])
         else:
-            (self._fast if job.is_fast else self._bulk).appendleft(job)
+            self._lanes.put_back(job)
 
     def _refuse(self, verdict: Undeliverable) -> None:
         """There will never be a server for these."""
         result = Result(
             Outcome.FAILED, verdict.code, verdict.enhanced, str(verdict)[:MAX_TEXT]
         )
-        for job in self._take_all():
+        for job in self._lanes.take_all():
             job.results = [result] * len(job.recipients)
             self._ears.done(job)
 
@@ -335,10 +301,9 @@ class Senders:
         if connection is not None:
             self._open.discard(connection)
         if self._open:
-            self._modest_until = self._loop.time() + _MODEST_SECONDS
-            self._limit = float(min(self._most, max(2, len(self._open))))
+            self._concurrency.refused(len(self._open), self._loop.time())
         else:
-            self._ears.trouble(trouble, self._take_all())
+            self._ears.trouble(trouble, self._lanes.take_all())
 
 
 def _is_taken(job: Job) -> bool:
