@@ -13,7 +13,6 @@ from dataclasses import replace
 from aliases import lookup
 from aliases.book import Book
 from aliases.expansion import Unbounded, expand, fold
-from aliases.models import Alias
 from aliases.origins import leading_to
 from aliases.targets import POSTMASTER, admins_of, role_of
 from smtpd import correction, paths, replies
@@ -25,7 +24,6 @@ from smtpd.queue.actions import forward
 from smtpd.replies import Reply
 from smtpd.reports import actions as reports
 from smtpd.routing import Route, resolve
-from smtpd.statements import Prepared
 from smtpd.submission.relay import signing_domain
 from smtpd.verdict import ACCEPT, Outcome, Verdict
 
@@ -59,7 +57,7 @@ def route(address: Address, forward_path: str) -> Route | Reply | None:
     alias = book.alias_at(start)
     if alias is None:
         return None
-    found = Route(DOOR, ALIAS, alias, forward_path)
+    found = Route(DOOR, ALIAS, alias, forward_path, mailbox=str(start))
     if address.kind == Address.Kind.MOVED:
         reply = correction.reply(address.decision.correction, address.moved_to)
         if not reply.is_positive:
@@ -85,12 +83,11 @@ def addresses_of(mailbox: str) -> Iterable[str]:
 
 def judge(route: Route, facts: Facts) -> Verdict:
     """Refuse what has been here before; nothing else is an alias's business."""
-    name = _delivered_to(route)
-    folded = fold(name)
+    folded = fold(_delivered_to(route))
     if any(fold(_text(value)) == folded for value in facts.all("delivered-to")):
         why = f"It has been to {folded} before."
         return Verdict(Outcome.REFUSE, (why,), replies.LOOP)
-    return replace(ACCEPT, about=name)
+    return ACCEPT
 
 
 def take(route: Route, message: Message, facts: Facts, verdict: Verdict) -> None:
@@ -99,7 +96,7 @@ def take(route: Route, message: Message, facts: Facts, verdict: Verdict) -> None
     Byte for byte as it came, our Received and Delivered-To fields before it,
     so that the author's signature holds; the reverse-path stays the sender's.
     """
-    name = verdict.about if isinstance(verdict.about, str) else _delivered_to(route)
+    name = _delivered_to(route)
     if not route.recipients:
         if not route.onward:
             add_event(message, "kept", f"{name}: nobody is behind it.")
@@ -175,24 +172,8 @@ def _onward(start: Path, leaves: Sequence[str]) -> tuple[Route, ...]:
 
 
 def _delivered_to(route: Route) -> str:
-    """The address that goes into Delivered-To: the row's own, without a tag."""
-    if route.kind != ALIAS:
-        return route.forward_path
-    for local_part, domain in _NAMED.rows(route.target):
-        return str(Path(local_part, domain))
-    # Deleted since RCPT; the promise made then stands.
-    return route.forward_path
-
-
-_NAMED = Prepared(
-    lambda alias: (
-        Alias.objects.filter(pk=alias)
-        .order_by()
-        .values_list("address__local_part", "address__domain__name")
-    ),
-    int,
-    is_settled=True,
-)
+    """The address that goes into Delivered-To, as it was called at RCPT."""
+    return route.mailbox or route.forward_path
 
 
 def _head(message: Message, name: str) -> bytes:

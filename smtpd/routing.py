@@ -15,7 +15,6 @@ from importlib import import_module
 from typing import Protocol, cast
 
 from django.conf import settings
-from django.db import DEFAULT_DB_ALIAS
 from django.db.models import FilteredRelation, Q, QuerySet
 
 from smtpd import paths, replies
@@ -26,7 +25,7 @@ from smtpd.facts import Facts
 from smtpd.models import Address, Domain, Event, Message
 from smtpd.paths import Path
 from smtpd.replies import Reply
-from smtpd.statements import Prepared, columns
+from smtpd.statements import Prepared, columns, made_of
 from smtpd.verdict import Verdict
 
 TAG = "+"
@@ -43,7 +42,9 @@ class Route:
     # What the door routes to, by its own primary key.
     target: int
     forward_path: str
-    # Only of an alias: the mailboxes elsewhere that it leads to...
+    # Only of an alias: its own address, without a tag and in its own letters...
+    mailbox: str = ""
+    # ...the mailboxes elsewhere that it leads to...
     recipients: tuple[str, ...] = ()
     # ...and the local addresses, each with a door of its own.
     onward: tuple[Route, ...] = ()
@@ -242,6 +243,10 @@ def _names(local_part: str) -> list[str]:
     return names
 
 
+# What decides whether an address takes mail; a time takes as long to read as
+# the rest of a row.
+OF_DOMAIN = ("id", "name", "is_active", "correction")
+OF_ADDRESS = tuple(name for name in columns(Address) if name != "created_at")
 # A domain, and those of its addresses that have one of these names: once for
 # each of them, or once with nothing behind it.
 _FOUND = Prepared(
@@ -253,7 +258,7 @@ _FOUND = Prepared(
             )
         )
         .order_by()
-        .values_list(*columns(Domain), *(f"named__{name}" for name in columns(Address)))
+        .values_list(*OF_DOMAIN, *(f"named__{name}" for name in OF_ADDRESS))
     ),
     str,
     set,
@@ -266,14 +271,12 @@ def _look_up(
     """A domain of ours and the rows of these local parts in it: one statement."""
     domain: Domain | None = None
     rows: dict[str, Address] = {}
-    own = columns(Domain)
+    width = len(OF_DOMAIN)
     for values in _FOUND.rows(name, [part for part in local_parts if part]):
         if domain is None:
-            domain = Domain.from_db(DEFAULT_DB_ALIAS, own, values[: len(own)])
-        if values[len(own)] is not None:
-            row = Address.from_db(
-                DEFAULT_DB_ALIAS, columns(Address), values[len(own) :]
-            )
+            domain = made_of(Domain, OF_DOMAIN, values[:width])
+        if values[width] is not None:
+            row = made_of(Address, OF_ADDRESS, values[width:])
             row.domain = domain
             rows[row.local_part] = row
     return domain, rows

@@ -32,7 +32,7 @@ from tests.smtpd.listening import Client, Running
 
 # Mistakes are made slow in production; here nobody waits for them.
 LIMITS = Limits(error_pause=0.01, login_pause=0.01, grace_seconds=5)
-TABLE, ASIDE = "smtpd_domain", "smtpd_domain_aside"
+TABLES = ("smtpd_domain", "smtpd_message")
 
 
 def services() -> dict[str, Service]:
@@ -117,13 +117,15 @@ class Stage:
         return bytes(written.raw).decode().splitlines()
 
     def set_database(self, *, is_up: bool) -> None:
-        """Take away the table that every decision needs, or give it back."""
+        """Take away the tables that decisions and messages need, or give them back."""
         if is_up == self._is_database_up:
             return
         self._is_database_up = is_up
-        old, new = (ASIDE, TABLE) if is_up else (TABLE, ASIDE)
         with connection.cursor() as cursor:
-            cursor.execute(f"ALTER TABLE {old} RENAME TO {new}")
+            for table in TABLES:
+                aside = f"{table}_aside"
+                old, new = (aside, table) if is_up else (table, aside)
+                cursor.execute(f"ALTER TABLE {old} RENAME TO {new}")
 
     def close(self) -> None:
         """Stop the listener; nothing may have gone wrong behind its clients' backs."""
