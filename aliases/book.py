@@ -9,17 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
-from django.db import DEFAULT_DB_ALIAS
 from django.db.models import FilteredRelation, Q
 
 from aliases.targets import POSTMASTER, ROLES, admins_of
 from smtpd import paths
 from smtpd.models import Address, Domain
 from smtpd.paths import BadPath, Path
-from smtpd.routing import TAG
-from smtpd.statements import Prepared, columns
+from smtpd.routing import OF_ADDRESS, OF_DOMAIN, TAG
+from smtpd.statements import Prepared, made_of
 
 _Name = tuple[str, str]
 
@@ -120,8 +120,8 @@ class Book:
             self._domains.setdefault(host, None)
         entries: dict[int, _Entry] = {}
         for values in _LEVEL.rows(hosts, {local_part for local_part, _ in fresh}):
-            domain = self._domain(values[: len(_OF_DOMAIN)])
-            *of_row, alias, target = values[len(_OF_DOMAIN) :]
+            domain = self._domain(values[: len(OF_DOMAIN)])
+            *of_row, alias, target = values[len(OF_DOMAIN) :]
             # A domain without any of these addresses.
             if of_row[0] is None:
                 continue
@@ -132,33 +132,33 @@ class Book:
 
     def _domain(self, values: Sequence[Any]) -> Domain:
         known = self._domains[values[1]]
-        domain = known or Domain.from_db(DEFAULT_DB_ALIAS, _OF_DOMAIN, values)
+        domain = known or made_of(Domain, OF_DOMAIN, values)
         self._domains[values[1]] = domain
         return domain
 
     def _enter(
         self, domain: Domain, values: Sequence[Any], alias: int | None
     ) -> _Entry:
-        row = Address.from_db(DEFAULT_DB_ALIAS, columns(Address), values)
+        row = made_of(Address, OF_ADDRESS, values)
         row.domain = domain
         entry = _Entry(row, alias)
         self._entries[row.local_part, domain.name] = entry
         return entry
 
 
-def _names(mailbox: str) -> list[_Name]:
+@lru_cache(maxsize=10_000)
+def _names(mailbox: str) -> Sequence[_Name]:
     """The names an address may have a row under: whole, then less each tag."""
     try:
         path = paths.mailbox(mailbox)
     except BadPath:
-        return []
+        return ()
     names = [path.local_part.lower()]
     while TAG in names[-1]:
         names.append(names[-1].rpartition(TAG)[0])
-    return [(name, path.domain) for name in names if name]
+    return tuple((name, path.domain) for name in names if name)
 
 
-_OF_DOMAIN = ["id", "name", "is_active", "correction"]
 # The domains of ours among some, those of their addresses that have one of
 # these names, and their targets: a row for each, with nothing where none is.
 _LEVEL = Prepared(
@@ -171,8 +171,8 @@ _LEVEL = Prepared(
         )
         .order_by("named__alias__targets__id")
         .values_list(
-            *_OF_DOMAIN,
-            *(f"named__{name}" for name in columns(Address)),
+            *OF_DOMAIN,
+            *(f"named__{name}" for name in OF_ADDRESS),
             "named__alias__id",
             "named__alias__targets__mailbox",
         )

@@ -6,6 +6,7 @@ docs/settings.md explains each; a test compares it with this file.
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import secrets
 import socket
@@ -347,6 +348,10 @@ X_FRAME_OPTIONS = "DENY"
 # Said by project/checks.py in our words, or the proxy's business (HSTS, redirect).
 SILENCED_SYSTEM_CHECKS = [f"security.W{n:03}" for n in (4, 8, 9, 12, 16, 18, 20)]
 
+# The line below names neither place, thread nor process, and to look them up for
+# each line takes longer than to write it (the logging HOWTO's "Optimization").
+logging._srcfile = None
+logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,

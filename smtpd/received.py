@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+import time
+from datetime import UTC, datetime
 from email.utils import format_datetime
+from functools import lru_cache
 
 from django.conf import settings
 from django.utils import timezone
@@ -28,8 +31,15 @@ def received(envelope: Envelope, key: str) -> bytes:
         lines = _smtp_hop(envelope, key)
     if len(envelope.forward_paths) == 1:
         lines.append(f"for <{envelope.forward_paths[0]}>")
-    stamp = format_datetime(timezone.localtime())
+    stamp = _stamp(int(time.time()))
     return ("Received: " + "\r\n\t".join(lines) + f"; {stamp}\r\n").encode()
+
+
+@lru_cache(maxsize=2)
+def _stamp(second: int) -> str:
+    """Many messages come in the same second."""
+    at = datetime.fromtimestamp(second, UTC)
+    return format_datetime(timezone.localtime(at))
 
 
 def _smtp_hop(envelope: Envelope, key: str) -> list[str]:
