@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 # pile of posts to fan out nothing would be sent.
 PATIENCE = 4
 # The same nudge again within this time is published once, at its end.
-_WINDOW = 0.05
+_WINDOW = 0.1
 _FLUSH_AT_EXIT = 1.0
 _SILENCE = 60.0
 
