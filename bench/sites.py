@@ -25,8 +25,9 @@ DOMAIN = "lists.localhost"
 ELSEWHERE = "127.0.0.2"
 # Of a crowd spread over many domains.
 DOMAINS = 500
-# Enough for one round trip a message at 100 ms.
-CONNECTIONS = {0: 10, 20: 200, 100: 500}
+# By milliseconds: a connection has one round trip a message, at 100 ms ten messages
+# a second. So that they are not what there is too little of.
+CONNECTIONS = {0: 10, 20: 200, 100: 1000}
 
 
 @dataclass(frozen=True, slots=True)
