@@ -4,10 +4,6 @@ On a warm connection the end of one message and MAIL, RCPT and DATA of the
 next go out in one write: one round trip a message. A server without
 PIPELINING is asked step by step.
 
-A message that needs 8BITMIME goes as it is to a server that does not offer
-it: nearly all of them take it, and we do not change what others signed.
-One that needs SMTPUTF8 cannot (RFC 6531 3.5).
-
 A server that offers extensions and answers them with 50x is asked once more in
 plain words, and so for the rest of the connection.
 """
@@ -15,13 +11,12 @@ plain words, and so for the rest of the connection.
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Self
 
-from smtpd.dsn import Action
 from smtpd.outbound.failures import Failure, Stage
+from smtpd.outbound.offer import Offer
 from smtpd.outbound.opening import Session, open_session
 from smtpd.outbound.relay import Hop
 from smtpd.outbound.render import END
@@ -31,15 +26,6 @@ from smtpd.outbound.wire import Lost, Timeouts
 
 _GO_AHEAD = 354
 _CLOSING = 421
-_DSN = "DSN"
-# RFC 5321 4.1.2, as far as it keeps one command one command.
-_MAILBOX = re.compile(
-    r'(?:"(?:[^\x00-\x1f\x7f"\\]|\\[ -~])*"|[^\x00-\x20\x7f<>"\\@]+)'
-    r"@[^\x00-\x20\x7f<>@]+"
-)
-_NO_MAILBOX = Result(Outcome.FAILED, None, "5.1.3", "not a mailbox")
-_NO_UTF8 = "the next server does not take internationalised mail"
-_TOO_BIG = "the message is larger than the next server takes"
 
 
 def _is_protocol(known: Result | None) -> bool:
@@ -62,8 +48,7 @@ class Connection:
         self._timeouts = timeouts
         self.hop = session.hop
         self._host = str(session.hop)
-        self._extensions = session.extensions
-        self._size_limit = session.size_limit
+        self._offer = Offer(self._host, session.extensions, session.size_limit)
         # The envelope is out, the message is not.
         self._asked: Transaction | None = None
         # Our final dot is out, the answer is not here.
@@ -88,10 +73,6 @@ class Connection:
         """Whether the server has answered a message yet."""
         return self._has_sent
 
-    @property
-    def _pipelines(self) -> bool:
-        return "PIPELINING" in self._extensions
-
     async def close(self) -> None:
         """Take leave; safe on a connection that is gone."""
         await self._wire.close()
@@ -107,7 +88,9 @@ class Connection:
         connection was lost: it may go over another one at once.
         """
         try:
-            await (self._pipelined if self._pipelines else self._stepwise)(take, done)
+            await (self._pipelined if self._offer.pipelines else self._stepwise)(
+                take, done
+            )
         except Lost as lost:
             return self._lost(lost, done)
         return None
@@ -147,61 +130,26 @@ class Connection:
     def _next(self, take: Take, done: Done) -> Transaction | None:
         """The next transaction with a recipient this server may take."""
         while self._wire.lost is None and (transaction := take()) is not None:
-            transaction.results = [
-                None if _MAILBOX.fullmatch(recipient) else _NO_MAILBOX
-                for recipient in transaction.recipients
-            ]
             if transaction.is_plain:
-                self._extensions = {}
-            refusal = self._refusal(transaction)
-            if refusal is not None:
-                transaction.settle(refusal)
+                self._offer.withdraw()
+            self._offer.screen(transaction)
             if None in transaction.results:
                 return transaction
             done(transaction)
         return None
 
-    def _refusal(self, transaction: Transaction) -> Result | None:
-        """What EHLO said already (RFC 1870 6.1, RFC 6531 3.5)."""
-        sender = transaction.reverse_path
-        if sender and not _MAILBOX.fullmatch(sender):
-            return Result(Outcome.FAILED, None, "5.1.7", _NO_MAILBOX.text)
-        if self._size_limit and transaction.size > self._size_limit:
-            return Result(Outcome.FAILED, None, "5.3.4", _TOO_BIG, self._host)
-        if transaction.is_utf8 and "SMTPUTF8" not in self._extensions:
-            return Result(Outcome.FAILED, None, "5.6.7", _NO_UTF8, self._host)
-        return None
-
     def _envelope(self, transaction: Transaction) -> list[bytes]:
-        """The commands in front of a message."""
-        mail = f"MAIL FROM:<{transaction.reverse_path}>"
-        if "SIZE" in self._extensions:
-            mail += f" SIZE={transaction.size}"
-        if transaction.needs_8bit and "8BITMIME" in self._extensions:
-            mail += " BODY=8BITMIME"
-        if transaction.is_utf8:
-            mail += " SMTPUTF8"
-        asked = ""
-        if _DSN in self._extensions:
-            mail += transaction.request.of_mail
-            asked = transaction.request.of_rcpt(utf8=transaction.is_utf8)
+        """The commands in front of a message; its time begins."""
         self._until = self._loop.time() + self._timeouts.transaction
-        recipients = [
-            f"RCPT TO:<{recipient}>{asked}\r\n".encode()
-            for recipient, known in zip(
-                transaction.recipients, transaction.results, strict=True
-            )
-            if known is None
-        ]
-        return [f"{mail}\r\n".encode(), *recipients, b"DATA\r\n"]
+        return self._offer.envelope(transaction)
 
     def _commands(self, transaction: Transaction) -> list[bytes]:
         """What may be written before there is a reply."""
-        return self._envelope(transaction) if self._pipelines else []
+        return self._envelope(transaction) if self._offer.pipelines else []
 
     async def _is_wanted(self, transaction: Transaction) -> bool:
         """Whether the server wants the message of this envelope."""
-        ask = self._group if self._pipelines else self._steps
+        ask = self._group if self._offer.pipelines else self._steps
         if await ask(transaction):
             return True
         return self._stumbled(transaction) and await self._steps(transaction)
@@ -209,10 +157,11 @@ class Connection:
     def _stumbled(self, transaction: Transaction) -> bool:
         """Whether to ask again without extensions; once a message."""
         is_lost = [_is_protocol(known) for known in transaction.results]
-        has_choice = bool(self._extensions) and not transaction.is_utf8
+        has_choice = bool(self._offer.extensions) and not transaction.is_utf8
         if transaction.is_plain or not (any(is_lost) and has_choice):
             return False
-        transaction.is_plain, self._extensions = True, {}
+        transaction.is_plain = True
+        self._offer.withdraw()
         transaction.results = [
             None if again else known
             for again, known in zip(is_lost, transaction.results, strict=True)
@@ -288,11 +237,8 @@ class Connection:
             self._wire.end(str(reply))
 
     def _answer(self, transaction: Transaction, reply: Reply) -> Result:
-        """RFC 3461 5.2.2: a server without DSN leaves telling of success to us."""
         found = result(reply, self._host, Stage.DOT)
-        wish = transaction.request.wish
-        is_ours = _DSN not in self._extensions and wish.asks_for(Action.RELAYED)
-        if found.outcome is Outcome.SENT and is_ours:
+        if found.outcome is Outcome.SENT and self._offer.owes_report(transaction):
             return replace(found, owes_report=True)
         return found
 
