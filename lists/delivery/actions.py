@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -30,8 +31,8 @@ log = logging.getLogger(__name__)
 DELIVERED_TO = "Delivered-To"
 # A nudge is not late before this.
 PATIENCE = timedelta(seconds=3)
-# After so many others get a turn.
-POSTS_AT_ONCE = 200
+# After so many seconds others get a turn, and a worker that is told to end can.
+TURN = 0.5
 # In one transaction: posts, octets of them, and at most so many recipients of one
 # that is not alone.
 POSTS_TOGETHER = 20
@@ -119,14 +120,13 @@ def fan_out_waiting() -> bool:
     its hands is passed over. One that cannot be made ready is held, for a person
     to look at.
     """
-    done = 0
-    while done < POSTS_AT_ONCE:
+    until = time.monotonic() + TURN
+    while time.monotonic() < until:
         with transaction.atomic():
             ids = _next()
             if not ids:
                 return False
             _fan_out_all(ids)
-        done += len(ids)
     return True
 
 

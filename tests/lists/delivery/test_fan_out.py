@@ -218,6 +218,20 @@ def test_the_sweep_finds_posts_whose_nudge_was_lost(mlist: MailingList) -> None:
     assert not is_left_behind()
 
 
+def test_after_many_posts_others_have_a_turn(
+    mlist: MailingList, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(actions, "TURN", 0.001)
+    count = 2 * actions.POSTS_TOGETHER + 1
+    for number in range(count):
+        post_to(mlist, make_mail(f"Message-ID: <{number}@people.test>"))
+    turns = 1
+    while fan_out_waiting():
+        turns += 1
+    assert turns > 1
+    assert Outgoing.objects.count() == count
+
+
 @pytest.mark.django_db(transaction=True)
 def test_a_post_that_cannot_be_compiled_holds_nobody_up() -> None:
     mlist = make_list()
