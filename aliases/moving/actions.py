@@ -72,4 +72,6 @@ def create_moved(
     """Answer for somebody who has gone; refused as create and move are."""
     alias = create(address, [moved_to], description)
     move(alias, moved_to, correction)
+    # It never was an alias: there is nothing to go back to.
+    alias.targets.all().delete()
     return alias

@@ -37,6 +37,13 @@ def row() -> Address:
     return Address.objects.named("team@lists.test").get()
 
 
+def test_what_never_was_an_alias_has_no_former_targets(olga: Client) -> None:
+    create_moved("gone@lists.test", NICK)
+    page = olga.get("/aliases/gone@lists.test/").content.decode()
+    assert "former targets" not in page
+    assert "goes to the new address then" in page
+
+
 def test_an_alias_moves_and_is_listed_so(olga: Client) -> None:
     assert olga.get(f"{SHOW}move/").status_code == 200
     data = {"moved_to": NICK, "correction": "refuse", "description": "Left in May"}
