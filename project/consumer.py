@@ -6,10 +6,13 @@ and gives up after a hundred times. Mail that waits must not wait for that.
 
 from __future__ import annotations
 
+import logging
 from functools import partial
 from typing import Any
 
 from celery.worker.consumer import Consumer as CeleryConsumer
+
+log = logging.getLogger(__name__)
 
 # Seconds between two tries at most.
 _RETRY_WITHIN = 5.0
@@ -24,3 +27,14 @@ class Consumer(CeleryConsumer):
             conn.ensure_connection, interval_max=_RETRY_WITHIN
         )
         return super().ensure_connected(conn)
+
+    def on_connection_error_after_connected(self, error: Exception) -> None:
+        """Let go of a connection that broke, and never end the worker for it.
+
+        Kombu stumbles over one that breaks a second time while it is put away,
+        and all there is to lose is gone with it: the row is the truth.
+        """
+        try:
+            super().on_connection_error_after_connected(error)
+        except Exception as trouble:  # noqa: BLE001 - whatever it stumbles over
+            log.warning("broker connection=dropped reason=%r", trouble)
