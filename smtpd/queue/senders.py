@@ -12,6 +12,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from functools import partial
 
 from smtpd.outbound.client import Connection
 from smtpd.outbound.exchangers import Undeliverable
@@ -156,7 +157,13 @@ class Senders:
         self._has_express = self._has_express or express
         task = self._loop.create_task(self._run(express=express))
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._left)
+
+    def _left(self, task: asyncio.Task[None]) -> None:
+        """The last one to go leaves no work behind."""
+        self._tasks.discard(task)
+        if self.waiting and not self._tasks and not self._is_ending:
+            self._hire()
 
     async def _run(self, *, express: bool) -> None:
         """The life of one connection."""
@@ -221,7 +228,7 @@ class Senders:
             taken += 1
             return self._take(express=express)
 
-        unsent = await connection.send(take, self._done)
+        unsent = await connection.send(take, partial(self._done, express=express))
         if isinstance(unsent, Job):
             if not connection.has_sent:
                 self._servers.shun(connection)
@@ -259,7 +266,7 @@ class Senders:
             self._ears.unsent(late)
         return found
 
-    def _done(self, job: object) -> None:
+    def _done(self, job: object, *, express: bool) -> None:
         assert isinstance(job, Job)
         slowing = [known for known in job.results if known and known.is_slowing]
         if slowing:
@@ -267,8 +274,8 @@ class Senders:
         elif _is_taken(job) and self._concurrency.took():
             self._ears.took()
         if self._concurrency.answered():
-            # This one takes a job itself.
-            self._hire(hands=1)
+            # This one takes a job itself, but the express one takes fast ones only.
+            self._hire(hands=not express)
         self._ears.done(job)
 
     def _slow_down(self, result: Result) -> None:

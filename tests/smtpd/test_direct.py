@@ -57,6 +57,17 @@ def test_each_domain_gets_its_own(net: Net) -> None:
     assert row("b@two.test").destination == "two.test"
 
 
+def test_a_list_copy_does_not_wait_behind_the_express(net: Net) -> None:
+    server = net.server()
+    net.domain("home.test", server)
+    make_outgoing([("a@home.test", None)], lane=Outgoing.Lane.FAST)
+    make_verp([("b@home.test", None)])
+    with net.working() as worker:
+        run(worker)
+    assert states() == {"sent": 2}
+    assert sorted(server.recipients()) == ["a@home.test", "b@home.test"]
+
+
 def test_destination_is_the_domain_as_dns_writes_it(net: Net) -> None:
     server = net.server()
     net.domain("xn--bcher-kva.test", server)
