@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 import threading
 from collections import Counter
 from collections.abc import Coroutine, Sequence
@@ -30,7 +31,7 @@ from django.db import InterfaceError, OperationalError
 from smtpd.models import Delivery
 from smtpd.outbound.servers import Servers, Shunned
 from smtpd.outbound.wire import Timeouts
-from smtpd.queue import ledger, schedule
+from smtpd.queue import ledger
 from smtpd.queue.allowances import Allowances, Granted
 from smtpd.queue.copies import Copies, Job, Refused
 from smtpd.queue.demand import LOW, Demand
@@ -40,7 +41,7 @@ from smtpd.queue.places import Places
 from smtpd.queue.recorder import Recorder
 from smtpd.queue.rota import Turn
 from smtpd.queue.senders import Bounds, Senders
-from smtpd.queue.suspects import AGAIN, Suspects
+from smtpd.queue.suspects import AGAIN, ELSEWHERE, Parted, Suspects
 from smtpd.queue.threads import leave_database, safely
 from smtpd.queue.ways import Ways
 
@@ -202,16 +203,27 @@ class Worker:
         """In the claimer's thread: claim, render, sign."""
         granted = self._allowances.grant(turns)
         found = ledger.claim(granted.turns) if granted.turns else []
-        rows, back = self._suspects.part(found, self._loop.time())
-        if back:
-            ledger.give_back(back, timedelta(seconds=AGAIN))
+        parted = self._part(found)
+        rows = [*parted.keep, *parted.put_aside]
         self._allowances.give_back(Counter(row.destination for row in rows))
-        good = [row for row in rows if not schedule.is_poison(row.claims)]
-        jobs = list(self._copies.jobs(good))
-        poison = [row for row in rows if schedule.is_poison(row.claims)]
-        if poison:
-            jobs.append(Refused(poison, "workers took it and none came back"))
+        jobs = list(self._copies.jobs(parted.keep))
+        if parted.put_aside:
+            jobs.append(Refused(parted.put_aside, "workers took it and none came back"))
         return rows, jobs, granted
+
+    def _part(self, found: list[Claimed]) -> Parted:
+        """What dead workers had in their hands is not taken all at once."""
+        if cleared := self._suspects.cleared():
+            ledger.absolve(cleared)
+        suspects = self._suspects.among(found)
+        rivals = ledger.rivals(suspects) if suspects else (set[int](), set[int]())
+        parted = self._suspects.part(found, self._loop.time(), *rivals)
+        for rows, wait in ((parted.soon, AGAIN), (parted.later, ELSEWHERE)):
+            if rows:
+                # Two processes that leave it to each other do not meet again.
+                some = random.uniform(wait / 2, wait)  # noqa: S311 - jitter
+                ledger.give_back(rows, timedelta(seconds=some))
+        return parted
 
     def _senders_to(self, name: str) -> Senders:
         if name not in self._senders:

@@ -24,32 +24,90 @@ def rows(*of: tuple[int, int]) -> list[Claimed]:
 
 def test_fresh_rows_all_go() -> None:
     fresh = rows((1, 1), (2, 1))
-    assert Suspects().part(fresh, 10.0) == (fresh, [])
+    assert Suspects().part(fresh, 10.0) == (fresh, [], [], [])
 
 
-def test_one_message_of_the_dead_goes_with_the_fresh() -> None:
+def test_one_row_of_the_dead_goes_with_the_fresh() -> None:
     claimed = rows((1, 2), (1, 2), (2, 2), (3, 1), (4, 3))
-    kept, back = Suspects().part(claimed, 10.0)
-    assert kept == [claimed[0], claimed[1], claimed[3]]
-    assert back == [claimed[2], claimed[4]]
+    kept, soon, later, aside = Suspects().part(claimed, 10.0)
+    assert kept == [claimed[3], claimed[4]], "the one with the most deaths"
+    assert soon == [claimed[0], claimed[1], claimed[2]]
+    assert later == aside == []
 
 
-def test_the_next_one_goes_when_it_is_over_or_has_lived_long_enough() -> None:
+def test_the_others_follow_when_we_have_survived_it() -> None:
+    suspects = Suspects()
+    first, second, other = rows((1, 2), (1, 2), (2, 2))
+    assert suspects.part([first, second], 10.0).keep == [first]
+    assert suspects.again_at == pytest.approx(10.0 + AGAIN)
+    assert suspects.part([second, other], 10.1).soon == [second, other]
+    suspects.settle(second)
+    assert suspects.cleared() == set(), "that was not the one"
+    suspects.settle(first)
+    assert suspects.cleared() == {1}
+    assert suspects.cleared() == set(), "named once"
+    fresh = rows((1, 1))
+    assert suspects.part([*fresh, other], 10.2).keep == [*fresh, other]
+
+
+def test_what_a_dead_worker_still_had_then_is_absolved_as_well() -> None:
+    suspects = Suspects()
+    first, late = rows((1, 2), (1, 3))
+    suspects.part([first], 10.0)
+    suspects.settle(first)
+    suspects.cleared()
+    assert suspects.part([late], 14.0).soon == [late]
+    assert suspects.cleared() == {1}
+
+
+def test_the_next_message_goes_when_the_first_one_takes_long() -> None:
     suspects = Suspects()
     first, second = rows((1, 2), (2, 2))
-    assert suspects.part([first], 10.0) == ([first], [])
-    assert suspects.part([second], 10.1) == ([], [second])
-    assert suspects.again_at == pytest.approx(10.1 + AGAIN)
-    suspects.settle(first)
-    assert suspects.part([second], 10.2) == ([second], [])
-    third = rows((3, 2))[0]
-    assert suspects.part([third], 10.3) == ([], [third])
-    assert suspects.part([third], 10.2 + SECONDS) == ([third], [])
+    suspects.part([first], 10.0)
+    assert suspects.part([second], 9.9 + SECONDS).soon == [second]
+    assert suspects.part([second], 10.0 + SECONDS).keep == [second]
+    assert suspects.cleared() == {1}
 
 
-def test_the_fourth_claim_is_no_suspect_any_more() -> None:
-    poison = rows((1, 4))
-    assert Suspects().part(poison, 1.0) == (poison, [])
+def test_what_another_process_tries_is_left_to_it() -> None:
+    suspects = Suspects()
+    first, second = rows((1, 2), (2, 2))
+    parted = suspects.part([first, second], 10.0, elsewhere={1})
+    assert parted == ([second], [], [first], [])
+
+
+def test_the_fourth_claim_is_put_aside_with_what_was_in_the_same_hands() -> None:
+    claimed = rows((1, 4), (1, 2), (1, 1), (2, 2))
+    parted = Suspects().part(claimed, 1.0)
+    assert parted.put_aside == [claimed[1], claimed[0]]
+    assert parted.keep == [claimed[2], claimed[3]], "nobody died of these"
+    late = rows((1, 2))
+    assert Suspects().part(late, 9.0, poison={1}).put_aside == late
+
+
+@pytest.mark.django_db
+def test_absolved_rows_are_as_new_and_may_have_gone_out_before() -> None:
+    make_verp([("a@home.test", None), ("b@home.test", None)])
+    Delivery.objects.update(claims=2, ambiguous=1)
+    held = Delivery.objects.latest("id")
+    Delivery.objects.filter(pk=held.pk).update(lease=5)
+    ledger.absolve({held.outgoing_id})
+    free = Delivery.objects.get(lease=None)
+    assert (free.claims, free.ambiguous) == (0, 2)
+    held.refresh_from_db()
+    assert (held.claims, held.ambiguous) == (2, 1), "somebody's"
+
+
+@pytest.mark.django_db
+def test_who_else_tries_a_message_is_known_from_the_ledger() -> None:
+    make_verp([("a@home.test", None), ("b@home.test", None), ("c@home.test", None)])
+    Delivery.objects.update(claims=1)
+    [mine, other, *_] = ledger.claim([Turn("relay", 1, 50)])
+    assert ledger.rivals([mine]) == (set(), set())
+    Delivery.objects.filter(pk=other.id).update(lease=5)
+    assert ledger.rivals([mine]) == ({mine.outgoing_id}, set())
+    Delivery.objects.filter(pk=other.id).update(state="quarantined", lease=None)
+    assert ledger.rivals([mine]) == (set(), {mine.outgoing_id})
 
 
 @pytest.mark.django_db
