@@ -21,6 +21,8 @@ from tests.stack import ALL, wait_until
 OWNER = "olga@example.org"
 CLUB = Place(f"club@{DOMAIN}", 15, people("club", 40))
 SHIFTING = Place(f"shifting@{DOMAIN}", 12, frozenset())
+# The alias's targets at first.
+FIRST = people("shift0x", 3)
 # Its posters are unknown: a moderator would have to look.
 SHUT = Place(f"shut@{DOMAIN}", 4, frozenset())
 DOOMED = [
@@ -72,6 +74,7 @@ class Story:
 
     stage: Scene
     owner: Visitor
+    load: Load
     guests: list[Span] = field(default_factory=list)
     targets: list[Span] = field(default_factory=list)
     # That were started so far.
@@ -113,11 +116,16 @@ class Story:
         old.ends = self.submit(f"/aliases/{SHIFTING.address}/", **told)
         self.targets.append(Span(new, old.ends))
 
+    def has_mail(self, place: Place) -> bool:
+        """Whether something was promised to it."""
+        return any(place in sent.places for sent in self.load.promised())
+
     def delete(self, blow: Blow) -> None:
         """A list goes that has posts without copies, and copies tried in vain."""
         if not self.doomed:
             return
         place = self.doomed.pop()
+        wait_until(lambda: self.has_mail(place), 20, f"mail for {place.address}")
         some = sorted(place.owed)[::2]
         self.stage.sink.script.rcpt.update(dict.fromkeys(some, NOT_NOW))
         time.sleep(blow.lasts)
@@ -137,7 +145,10 @@ class Story:
 def test_f41_who_was_there_gets_what_was_taken(seed: int) -> None:
     sink = Sink(Script(latency=0.01))
     with scene(store(seed), seed, parts=ALL, sink=sink) as stage:
-        story = begin(stage)
+        load = begin(stage)
+        story = Story(
+            stage, Visitor(stage.stack, OWNER), load, targets=[Span(FIRST, (0.0, 0.0))]
+        )
         how = {
             "join": story.join,
             "leave": story.leave,
@@ -147,7 +158,7 @@ def test_f41_who_was_there_gets_what_was_taken(seed: int) -> None:
         kinds = dict.fromkeys(how, (0.0, 0.6))
         blows = plan(seed, seconds(seed, 10, 40), kinds, every=(0.1, 1.5))
         blows += [Blow(blows[-1].at, "delete", 0.3) for _ in story.doomed]
-        with stage.load(pace=0.4) as load:
+        with load:
             stage.storm(load, blows, how)
         stage.sink.script.rcpt.clear()
         owe(story, load)
@@ -158,18 +169,17 @@ def test_f41_who_was_there_gets_what_was_taken(seed: int) -> None:
             said_of_the_held(stage, load)
 
 
-def begin(stage: Scene) -> Story:
-    """Found what will be changed."""
+def begin(stage: Scene) -> Load:
+    """Found what will be changed; the mail that will come there meanwhile."""
     stack = stage.stack
-    first = Span(people("shift0x", 3), (0.0, 0.0))
-    commands = [f"'addalias', {SHIFTING.address!r}, *{sorted(first.who)}"]
+    commands = [f"'addalias', {SHIFTING.address!r}, *{sorted(FIRST)}"]
     for place in (CLUB, *DOOMED):
         commands += founding(stack, place.address, place.owed)
     settings = ("posters=members", "others=hold")
     commands += founding(stack, SHUT.address, (), *settings)
     call(stack, commands)
     stage.places = [*stage.places, CLUB, SHIFTING, SHUT, *DOOMED]
-    return Story(stage, Visitor(stack, OWNER), targets=[first])
+    return stage.load(pace=0.4)
 
 
 def owe(story: Story, load: Load) -> None:
