@@ -18,8 +18,9 @@ def test_a_connection_that_cannot_be_put_away_does_not_end_the_worker(
     # As the worker had it when Redis went away while tasks were in its hands.
     consumer = Consumer.__new__(Consumer)
     consumer.app = app
-    consumer.connection = Connection("redis://127.0.0.1:1//")
-    monkeypatch.setattr(consumer.connection, "close", stumble)
+    broken = Connection("redis://127.0.0.1:1//")
+    monkeypatch.setattr(broken, "close", stumble)
+    consumer.connection = broken
     consumer.on_connection_error_after_connected(ConnectionError("gone"))
-    assert consumer.connection is None
+    assert consumer.connection is not broken
     assert "connection=dropped" in caplog.text
