@@ -31,7 +31,7 @@ from django.db import InterfaceError, OperationalError
 from smtpd.models import Delivery
 from smtpd.outbound.servers import Servers, Shunned
 from smtpd.outbound.wire import Timeouts
-from smtpd.queue import ledger
+from smtpd.queue import deaths, ledger
 from smtpd.queue.allowances import Allowances, Granted
 from smtpd.queue.copies import Copies, Job, Refused
 from smtpd.queue.demand import LOW, Demand
@@ -214,9 +214,9 @@ class Worker:
     def _part(self, found: list[Claimed]) -> Parted:
         """What dead workers had in their hands is not taken all at once."""
         if cleared := self._suspects.cleared():
-            ledger.absolve(cleared)
+            deaths.absolve(cleared)
         suspects = self._suspects.among(found)
-        rivals = ledger.rivals(suspects) if suspects else (set[int](), set[int]())
+        rivals = deaths.rivals(suspects) if suspects else (set[int](), set[int]())
         parted = self._suspects.part(found, self._loop.time(), *rivals)
         for rows, wait in ((parted.soon, AGAIN), (parted.later, ELSEWHERE)):
             if rows:

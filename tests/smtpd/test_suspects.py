@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from smtpd.models import Delivery
-from smtpd.queue import ledger
+from smtpd.queue import deaths, ledger
 from smtpd.queue.ledger import Claimed
 from smtpd.queue.rota import Turn
 from smtpd.queue.suspects import AGAIN, SECONDS, Suspects
@@ -91,7 +91,7 @@ def test_absolved_rows_are_as_new_and_may_have_gone_out_before() -> None:
     Delivery.objects.update(claims=2, ambiguous=1)
     held = Delivery.objects.latest("id")
     Delivery.objects.filter(pk=held.pk).update(lease=5)
-    ledger.absolve({held.outgoing_id})
+    deaths.absolve({held.outgoing_id})
     free = Delivery.objects.get(lease=None)
     assert (free.claims, free.ambiguous) == (0, 2)
     held.refresh_from_db()
@@ -103,11 +103,11 @@ def test_who_else_tries_a_message_is_known_from_the_ledger() -> None:
     make_verp([("a@home.test", None), ("b@home.test", None), ("c@home.test", None)])
     Delivery.objects.update(claims=1)
     [mine, other, *_] = ledger.claim([Turn("relay", 1, 50)])
-    assert ledger.rivals([mine]) == (set(), set())
+    assert deaths.rivals([mine]) == (set(), set())
     Delivery.objects.filter(pk=other.id).update(lease=5)
-    assert ledger.rivals([mine]) == ({mine.outgoing_id}, set())
+    assert deaths.rivals([mine]) == ({mine.outgoing_id}, set())
     Delivery.objects.filter(pk=other.id).update(state="quarantined", lease=None)
-    assert ledger.rivals([mine]) == (set(), {mine.outgoing_id})
+    assert deaths.rivals([mine]) == (set(), {mine.outgoing_id})
 
 
 @pytest.mark.django_db
