@@ -95,6 +95,13 @@ class Backlog:
         """All of them, in whatever state."""
         return sum(self.states.values())
 
+    @property
+    def next_try_at(self) -> datetime | None:
+        """When the next of them is tried; a rest of the destination counts."""
+        if self.next_attempt_at is None or self.standing == Standing.HELD:
+            return None
+        return max(self.next_attempt_at, self.backoff_until or self.next_attempt_at)
+
 
 def read_backlog(rows: DeliveryQuerySet | None = None) -> list[Backlog]:
     """Count every destination that has something waiting, the fullest first."""

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from django.core.paginator import Paginator
 from django.db.models import QuerySet, TextField, Value
 from django.db.models.functions import Cast, Length, Lower
+from django.utils import timezone
 from django.utils.functional import cached_property
 
-from smtpd.models import Delivery, Message
+from smtpd.models import Delivery, Destination, Message
 from smtpd.models.delivery import DeliveryQuerySet
 
 State = Delivery.State
@@ -85,6 +86,17 @@ def light(rows: DeliveryQuerySet) -> DeliveryQuerySet:
         "outgoing__message__key",
         "outgoing__message__subject",
     )
+
+
+def tell_rests(rows: Collection[Delivery]) -> None:
+    """Let each of these know until when its destination is left alone."""
+    names = {row.destination for row in rows if row.state == State.QUEUED}
+    resting = Destination.objects.filter(
+        name__in=names, backoff_until__gt=timezone.now()
+    )
+    until = dict(resting.values_list("name", "backoff_until"))
+    for row in rows:
+        row.rests_until = until.get(row.destination)
 
 
 def _written_to(address: str) -> QuerySet[Message, Any]:

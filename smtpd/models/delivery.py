@@ -9,6 +9,7 @@ from django.db import models
 
 from smtpd.models.outgoing import Outgoing
 from smtpd.outbound.failures import WORDS, Failure
+from smtpd.queue.schedule import FOREVER
 
 
 class DeliveryQuerySet(models.QuerySet["Delivery"]):
@@ -76,6 +77,10 @@ class Delivery(models.Model):
     failure = models.CharField(max_length=8, blank=True, db_default="", default="")
     updated_at = models.DateTimeField()
 
+    # Until when its destination is left alone, where somebody has asked: see
+    # `smtpd.selection.tell_rests`.
+    rests_until: datetime | None = None
+
     objects = DeliveryQuerySet.as_manager()
 
     class Meta:
@@ -135,6 +140,16 @@ class Delivery(models.Model):
     def due_at(self) -> datetime:
         """Since when it can be sent, or from when on."""
         return max(self.next_attempt_at, self.updated_at)
+
+    @property
+    def next_try_at(self) -> datetime:
+        """When it is tried, for all that is known: a rest of its destination counts."""
+        return max(self.next_attempt_at, self.rests_until or self.next_attempt_at)
+
+    @property
+    def is_held_back(self) -> bool:
+        """A person said that nothing goes to its destination."""
+        return self.rests_until == FOREVER
 
     @property
     def why(self) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Self
 
 from django.core.validators import MinValueValidator
@@ -11,9 +11,6 @@ from django.db.models import Exists, OuterRef, Q
 
 from smtpd.models.delivery import Delivery
 from smtpd.queue.schedule import Allowance
-
-# Later than any worker lives, and what both databases can hold.
-FOREVER = datetime(9999, 1, 1, tzinfo=UTC)
 
 
 class DestinationQuerySet(models.QuerySet["Destination"]):

@@ -218,14 +218,24 @@ class Exchanges:
         except dns.resolver.NXDOMAIN as error:
             raise _NoSuchName from error
         except dns.exception.DNSException as error:
-            raise Unanswered(f"DNS on {name} {kind}: {error}") from error
-        raise Unanswered(f"DNS on {name} {kind}: more than {_MOST_CNAMES} CNAMEs")
+            raise Unanswered(_silence(name, kind, _why(error))) from error
+        raise Unanswered(_silence(name, kind, f"more than {_MOST_CNAMES} CNAMEs"))
 
     async def _resolve(self, name: dns.name.Name, kind: str) -> dns.resolver.Answer:
         async with self._free:
             return await self.resolver.resolve(
                 name, kind, raise_on_no_answer=False, lifetime=_PATIENCE, search=False
             )
+
+
+def _silence(name: str, kind: str, why: str) -> str:
+    return f"DNS does not answer about {name} ({kind}): {why}"
+
+
+def _why(error: dns.exception.DNSException) -> str:
+    """What the servers said, without which of them, how often and in which way."""
+    said = {str(attempt[3]).rstrip(".") for attempt in error.kwargs.get("errors", ())}
+    return ", ".join(sorted(said)) or str(error)
 
 
 def _records(answer: dns.resolver.Answer) -> _Records:

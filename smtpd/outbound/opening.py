@@ -7,6 +7,7 @@ password goes over TLS, or in the clear only when RELAY_TLS=none says so.
 from __future__ import annotations
 
 import asyncio
+import os
 import ssl
 from base64 import b64encode
 from dataclasses import dataclass, field, replace
@@ -126,8 +127,15 @@ async def _connect(hop: Hop, timeouts: Timeouts) -> Wire:
     except ssl.SSLError as error:
         raise TLSTrouble(f"TLS failed: {error}") from error
     except (OSError, TimeoutError) as error:
-        raise Unreachable(f"cannot connect: {error or 'no answer'}") from error
+        raise Unreachable(f"cannot connect to {hop}: {_why(error)}") from error
     return wire
+
+
+def _why(error: OSError | TimeoutError) -> str:
+    """In the system's words; asyncio's own are about its calls."""
+    if error.errno and error.errno > 0:
+        return os.strerror(error.errno).lower()
+    return error.strerror or str(error) or "no answer"
 
 
 def _expect(reply: Reply, stage: Stage) -> Reply:

@@ -24,7 +24,7 @@ from smtpd.patience import TooLong, at_most
 from smtpd.queue import pace
 from smtpd.sampling import rough
 from smtpd.searching import newest
-from smtpd.selection import Pages, bounded, in_line, light, select
+from smtpd.selection import Pages, bounded, in_line, light, select, tell_rests
 
 PER_PAGE = 50
 # Destinations shown at once: the fullest, and those in trouble.
@@ -103,6 +103,7 @@ def _page(rows: DeliveryQuerySet, number: str | None = None) -> Page[Delivery]:
     page: Page[Delivery] = Pages(light(rows), PER_PAGE).get_page(number)
     # Read here and now, while the time is measured.
     page.object_list = list(page.object_list)
+    tell_rests(page.object_list)
     return page
 
 
@@ -127,7 +128,9 @@ def numbers(request: HttpRequest) -> HttpResponse:
 def copy(request: HttpRequest, pk: int) -> HttpResponse:
     """One recipient's copy: all that is known of it."""
     rows = light(deliveries_of(request.user))
-    context = {"row": get_object_or_404(rows, pk=pk), "now": timezone.now()}
+    row = get_object_or_404(rows, pk=pk)
+    tell_rests([row])
+    context = {"row": row, "now": timezone.now()}
     return render(request, "smtpd/delivery.html", context)
 
 

@@ -22,9 +22,9 @@ from django.utils import timezone
 
 from smtpd.models import Delivery, Destination, Event, Outgoing
 from smtpd.models.delivery import DeliveryQuerySet
-from smtpd.models.destination import FOREVER
 from smtpd.outbound.failures import Failure
 from smtpd.queue.nudge import nudge
+from smtpd.queue.schedule import FOREVER
 from smtpd.queue.tasks import deliver
 from smtpd.routing import doors
 

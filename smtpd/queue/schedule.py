@@ -7,7 +7,7 @@ up, and allows more eagerness at first: most trouble is over in minutes.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from smtpd.outbound.results import Outcome, Result
 
@@ -33,6 +33,8 @@ _FAST_STEP = timedelta(seconds=1)
 # Claims in a row that nobody finished: the fourth worker does not try.
 MOST_CLAIMS = 3
 _DOUBLINGS = 16
+# Later than any worker lives, and what both databases can hold.
+FOREVER = datetime(9999, 1, 1, tzinfo=UTC)
 
 
 def next_wait(attempts: int, dice: float) -> timedelta:

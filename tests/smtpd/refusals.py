@@ -929,7 +929,14 @@ ROWS: list[Row] = [
         "rate",
     ),
     # --- no way there, trouble of theirs
-    ("nobody answers", UNSEEN, None, "4.4.1", "cannot connect: no answer", "network"),
+    (
+        "nobody answers",
+        UNSEEN,
+        None,
+        "4.4.1",
+        "cannot connect to mx.test[192.0.2.1]:25: no answer",
+        "network",
+    ),
     ("lost", UNSEEN, None, "", "connection closed", "network"),
     (
         "given up by somebody else",

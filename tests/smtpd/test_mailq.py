@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.utils import timezone
 
 from smtpd.models import Delivery, Destination, Event
 from tests.smtpd.sending import make_verp, people, states
@@ -59,3 +61,17 @@ def test_a_whole_destination_is_held_and_released(capsys: Capture) -> None:
     assert "on hold by" in mailq(capsys)
     assert "The relay is released" in mailq(capsys, "relay", "--release", "--yes")
     assert not Destination.objects.exclude(held_at=None).exists()
+
+
+def test_a_rest_of_the_destination_is_when_they_are_tried(capsys: Capture) -> None:
+    make_verp(people(1))
+    until = timezone.now() + timedelta(hours=3, seconds=30)
+    Destination.objects.create(name="relay", failures=1, backoff_until=until)
+    assert "(0 tried, next in 3\xa0hours)" in mailq(capsys, "relay")
+    at = f"{timezone.localtime(until):%Y-%m-%d %H:%M:%S}"
+    out = mailq(capsys)
+    assert f"resting until {at}" in out
+    assert f"next attempt {at}" in out
+    mailq(capsys, "relay", "--hold", "--yes")
+    assert "(0 tried, its server is on hold)" in mailq(capsys, "relay")
+    assert "next attempt" not in mailq(capsys)

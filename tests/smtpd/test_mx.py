@@ -95,6 +95,7 @@ def test_failing_dns_is_no_answer(zone: Dns, how: str) -> None:
     with pytest.raises(Unanswered) as told:
         ask(zone, "dead.test")
     assert told.value.enhanced == "4.4.3"
+    assert str(told.value) == f"DNS does not answer about dead.test (MX): {how}"
 
 
 def test_silent_dns_is_no_answer(zone: Dns, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from django.contrib.auth import get_user_model
 from django.test import Client
 from django.utils import timezone
 
 from smtpd.models import Delivery, Destination, Domain, Message, Outgoing
+from smtpd.queue.orders import hold_destination
 from tests.people import signed_in
 
 pytestmark = pytest.mark.django_db
@@ -213,3 +216,19 @@ def test_the_way_back_never_leaves_the_site(olga: Client) -> None:
     assert olga.post("/queue/act/", data).headers["Location"] == "/queue/"
     data["back"] = "/queue/?state=held"
     assert olga.post("/queue/act/", data).headers["Location"] == "/queue/?state=held"
+
+
+def test_a_rest_of_the_destination_is_when_a_copy_is_tried(site: Client) -> None:
+    row = make_delivery()
+    until = timezone.now() + timedelta(hours=3, seconds=30)
+    host = Destination.objects.create(name="relay", failures=1, backoff_until=until)
+    pages = ("/queue/", f"/queue/copies/{row.pk}/")
+    for path in pages:
+        shown = site.get(path).content.decode()
+        assert "in 3\xa0hours</time>" in shown
+        assert "due now" not in shown
+    hold_destination("relay", "root@x.test")
+    for path in pages:
+        assert "when its server is released" in site.get(path).content.decode()
+    host.delete()
+    assert "due now" in site.get(pages[0]).content.decode()

@@ -19,7 +19,7 @@ from smtpd.models import Delivery, Destination, Message
 from smtpd.models.delivery import DeliveryQuerySet
 from smtpd.queue import order_words, orders, pace
 from smtpd.queue.orders import Order
-from smtpd.selection import in_line, light, named
+from smtpd.selection import in_line, light, named, tell_rests
 
 # Rows listed; whoever wants all of them asks for JSON.
 MOST = 200
@@ -99,6 +99,7 @@ class Command(BaseCommand):
             self.stdout.write(json.dumps(found, default=datetime.isoformat, indent=1))
             return
         shown = list(ordered[: MOST + 1])
+        tell_rests(shown)
         for row in shown[:MOST]:
             self.stdout.write(_line(row))
         if len(shown) > MOST:
@@ -176,8 +177,8 @@ def _text(backlog: Backlog) -> Iterator[str]:
         yield f"  slowed: {backlog.last_failure}"
     if backlog.in_hands:
         yield f"  {backlog.in_hands:,} in the hands of workers"
-    if backlog.next_attempt_at:
-        yield f"  next attempt {_at(backlog.next_attempt_at)}"
+    if backlog.next_try_at:
+        yield f"  next attempt {_at(backlog.next_try_at)}"
     for reason in backlog.reasons:
         yield f"  {reason.count:,} x {reason.reply}"
 
@@ -203,11 +204,14 @@ def _next(row: Delivery) -> str:
     attempts = f"{row.attempts} tried"
     if row.state != State.QUEUED:
         return attempts
-    if row.next_attempt_at <= timezone.now():
-        return f"{attempts}, due"
-    if row.lease is not None:
+    now = timezone.now()
+    if row.lease is not None and row.next_attempt_at > now:
         return f"{attempts}, a worker has it"
-    return f"{attempts}, next in {timeuntil(row.next_attempt_at, depth=1)}"
+    if row.is_held_back:
+        return f"{attempts}, its server is on hold"
+    if row.next_try_at <= now:
+        return f"{attempts}, due"
+    return f"{attempts}, next in {timeuntil(row.next_try_at, depth=1)}"
 
 
 def _facts(row: Delivery) -> dict[str, object]:
