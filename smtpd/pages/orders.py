@@ -37,8 +37,8 @@ def act(request: HttpRequest) -> HttpResponse:
         reach = orders.reach(order, rows)
         asked = {
             "order": order,
-            "count": reach.count,
-            "copies": order_words.copies(reach.count),
+            "count": reach.count or len(reach.resting),
+            "copies": order_words.what(reach),
             "before": order_words.before(reach),
             "besides": list(order_words.besides(reach)),
         }

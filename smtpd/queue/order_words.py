@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from smtpd.outbound.relay import RELAY
 from smtpd.queue.orders import Done, Order, Reach
@@ -42,8 +42,17 @@ def server(name: str) -> str:
     return "the relay" if name == RELAY else name
 
 
+def what(reach: Reach) -> str:
+    """What an order is about: copies, or the servers that they wait for."""
+    if reach.resting and not reach.count:
+        return _names(reach.resting)
+    return copies(reach.count)
+
+
 def before(reach: Reach) -> str:
     """The sentence to be sure about."""
+    if reach.resting and not reach.count:
+        return f"These are due already: this asks {_names(reach.resting)} at once."
     if not reach.count:
         return f"This changes nothing: none of these {_NEVER[reach.order]}."
     is_one = reach.count == 1
@@ -69,35 +78,34 @@ def besides(reach: Reach) -> Iterator[str]:
             " against a member."
         )
     if reach.order is Order.RETRY:
-        if reach.failed:
-            yield f"{copies(reach.failed)} had failed: senders may have been told so."
-        yield "Servers that rest are asked at once."
-        if reach.held:
-            names = ", ".join(map(server, reach.held))
-            yield f"On hold: {names}. Nothing is tried there until it is released."
+        yield from _besides_retrying(reach)
     if reach.order in (Order.FAIL, Order.DROP):
         yield "This cannot be taken back. To stop them for now, put them on hold."
     if reach.count > reach.order.most:
         yield f"At most {copies(reach.order.most)} at once: say it again for the rest."
 
 
+def _besides_retrying(reach: Reach) -> Iterator[str]:
+    if reach.failed:
+        yield f"{copies(reach.failed)} had failed: senders may have been told so."
+    if reach.resting and reach.count:
+        yield f"Asked at once, though they rest: {_names(reach.resting)}."
+    if reach.held:
+        yield (
+            f"On hold: {_names(reach.held)}. Nothing is tried there until it is"
+            " released."
+        )
+
+
 def after(done: Done) -> str:
     """What an order did."""
-    is_one = done.count == 1
-    said = [
-        _DONE[done.order].format(
-            copies=copies(done.count),
-            are="is" if is_one else "are",
-            were="was" if is_one else "were",
-            go="goes" if is_one else "go",
-        )
-        if done.count
-        else f"Nothing was changed: none of these {_NEVER[done.order]} now."
-    ]
+    said = []
+    if done.count or not done.woken:
+        said.append(_done(done))
     if done.woken:
         servers = "1 server" if done.woken == 1 else f"{done.woken:,} servers"
         said.append(
-            f"{servers} that rested {'is' if done.woken == 1 else 'are'} asked."
+            f"{servers} that rested {'is' if done.woken == 1 else 'are'} asked now."
         )
     if done.in_hands:
         said.append(
@@ -107,6 +115,25 @@ def after(done: Done) -> str:
     if done.has_more:
         said.append("There are more: say it again for the rest.")
     return " ".join(said)
+
+
+def _done(done: Done) -> str:
+    if not done.count:
+        return f"Nothing was changed: none of these {_NEVER[done.order]} now."
+    is_one = done.count == 1
+    return _DONE[done.order].format(
+        copies=copies(done.count),
+        are="is" if is_one else "are",
+        were="was" if is_one else "were",
+        go="goes" if is_one else "go",
+    )
+
+
+def _names(destinations: Sequence[str]) -> str:
+    """`the relay, home.test and 3 more`."""
+    left = len(destinations) - _SHOWN
+    names = ", ".join(map(server, destinations[:_SHOWN]))
+    return f"{names} and {left:,} more" if left > 0 else names
 
 
 def _where(reach: Reach) -> str:

@@ -22,6 +22,7 @@ from django.utils import timezone
 
 from smtpd.models import Delivery, Destination, Event, Outgoing
 from smtpd.models.delivery import DeliveryQuerySet
+from smtpd.models.destination import DestinationQuerySet
 from smtpd.outbound.failures import Failure
 from smtpd.queue.nudge import nudge
 from smtpd.queue.schedule import FOREVER
@@ -98,6 +99,8 @@ class Reach:
     in_hands: int = 0
     # Destinations among them that somebody put on hold.
     held: Sequence[str] = ()
+    # Destinations that rest, and would be asked at once.
+    resting: Sequence[str] = ()
 
     @property
     def count(self) -> int:
@@ -130,12 +133,14 @@ def reach(order: Order, rows: DeliveryQuerySet) -> Reach:
     )
     counts = {name: n for name, n, _ in found}
     held = Destination.objects.filter(name__in=counts).exclude(held_at=None)
+    resting = _resting(rows, now) if order is Order.RETRY else held.none()
     return Reach(
         order,
         counts,
         sum(failed for *_, failed in found),
         _in_hands(order, rows, now),
         list(held.values_list("name", flat=True)),
+        list(resting.order_by("name").values_list("name", flat=True)),
     )
 
 
@@ -149,7 +154,9 @@ def give(
     """
     most = most or order.most
     began = timezone.now()
-    woken = _wake(rows, began) if order is Order.RETRY else 0
+    woken = 0
+    if order is Order.RETRY:
+        woken = _resting(rows, began).update(backoff_until=None)
     notes = _Notes(order, by)
     count = 0
     while count < most:
@@ -243,13 +250,11 @@ def _change(order: Order, ids: Sequence[int], began: datetime) -> None:
     rows.update(**told)
 
 
-def _wake(rows: DeliveryQuerySet, now: datetime) -> int:
-    """Ask hosts again that rest; one that a person holds stays on hold."""
+def _resting(rows: DeliveryQuerySet, now: datetime) -> DestinationQuerySet:
+    """Hosts that would be asked again; one that a person holds stays on hold."""
     taken = rows.order_by().filter(state__in=_TAKES[Order.RETRY])
     resting = Destination.objects.filter(held_at=None, backoff_until__gt=now)
-    return resting.filter(name__in=taken.values("destination")).update(
-        backoff_until=None
-    )
+    return resting.filter(name__in=taken.values("destination"))
 
 
 def _tell_doors(failed: Sequence[int]) -> None:

@@ -232,3 +232,30 @@ def test_a_rest_of_the_destination_is_when_a_copy_is_tried(site: Client) -> None
         assert "when its server is released" in site.get(path).content.decode()
     host.delete()
     assert "due now" in site.get(pages[0]).content.decode()
+
+
+def test_what_is_due_and_rests_is_asked_again(site: Client) -> None:
+    row = make_delivery()
+    until = timezone.now() + timedelta(hours=3)
+    Destination.objects.create(name="relay", failures=1, backoff_until=until)
+    told = {"do": "retry", "pick": row.pk}
+    asked = site.post("/queue/act/", told).content.decode()
+    assert "Retry the relay?" in asked
+    assert "These are due already: this asks the relay at once." in asked
+    done = site.post("/queue/act/", told | {"sure": "1"}, follow=True)
+    assert "1 server that rested is asked now." in done.content.decode()
+    assert "Nothing was changed" not in done.content.decode()
+    assert Destination.objects.get().backoff_until is None
+    again = site.post("/queue/act/", told).content.decode()
+    assert "This changes nothing" in again
+    assert 'name="do"' not in again
+
+
+def test_what_waits_and_rests_is_said_to_be_asked(site: Client) -> None:
+    row = make_delivery()
+    until = timezone.now() + timedelta(hours=3)
+    Delivery.objects.update(next_attempt_at=until)
+    Destination.objects.create(name="relay", failures=1, backoff_until=until)
+    asked = site.post("/queue/act/", {"do": "retry", "pick": row.pk}).content.decode()
+    assert "Retry 1 copy?" in asked
+    assert "Asked at once, though they rest: the relay." in asked
