@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 
 from django.db.models import Count, Max, Min, Q, Sum
 from django.utils import timezone
+from django.utils.timesince import timesince
 
 from smtpd.backlog import sparingly
 from smtpd.models import Delivery, Message, Outgoing
@@ -104,6 +105,13 @@ def span(time: timedelta) -> str:
         return f"{rest} s"
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
+
+
+def apart(one: datetime, other: datetime) -> str:
+    """Roughly how long it is between two moments: under a minute, 2 hours."""
+    first, last = sorted((one, other))
+    is_short = last - first < timedelta(minutes=1)
+    return "under a minute" if is_short else timesince(first, last, depth=1)
 
 
 def _read(message: Message) -> Progress:

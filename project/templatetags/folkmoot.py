@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from django import forms, template
@@ -10,9 +11,11 @@ from django.db.models import Model
 from django.forms.boundfield import BoundField
 from django.http import HttpRequest
 from django.template import Context
+from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
+from smtpd.progress import apart
 from smtpd.selection import MOST
 
 register = template.Library()
@@ -134,6 +137,12 @@ def size(octets: int | None) -> str:
     if octets < 1_000_000:
         return f"{octets / 1000:.1f} KB"
     return f"{octets / 1_000_000:.1f} MB"
+
+
+@register.filter("apart")
+def apart_from(moment: datetime | None, other: datetime | None = None) -> str:
+    """`{{ row.created_at|apart:now }}`: how long it is between two moments."""
+    return apart(moment, other or timezone.now()) if moment else ""
 
 
 @register.simple_tag

@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from django.utils import timezone
 
 from smtpd import backlog, progress
 from smtpd.models import Delivery, Outgoing
-from smtpd.progress import Progress, span
+from smtpd.progress import Progress, apart, span
 from smtpd.queue.orders import Order
 from tests.sink import Sink
 from tests.smtpd.sending import make_verp, order, people, run, working
@@ -68,3 +69,18 @@ def test_rows_that_are_no_longer_kept_count_too() -> None:
 )
 def test_times_are_for_people(seconds: float, words: str) -> None:
     assert span(timedelta(seconds=seconds)) == words
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0, "under a minute"),
+        (59, "under a minute"),
+        (60, "1\xa0minute"),
+        (7300, "2\xa0hours"),
+    ],
+)
+def test_how_far_moments_are_apart_whichever_is_first(seconds: int, words: str) -> None:
+    now = timezone.now()
+    then = now + timedelta(seconds=seconds)
+    assert apart(now, then) == apart(then, now) == words

@@ -12,11 +12,11 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
-from django.utils.timesince import timesince, timeuntil
 
 from smtpd.backlog import BAND_NAMES, Backlog, Standing, read_backlog
 from smtpd.models import Delivery, Destination, Message
 from smtpd.models.delivery import DeliveryQuerySet
+from smtpd.progress import apart
 from smtpd.queue import order_words, orders, pace
 from smtpd.queue.orders import Order
 from smtpd.selection import in_line, light, named, tell_rests
@@ -165,7 +165,7 @@ def _name() -> str:
 
 def _text(backlog: Backlog) -> Iterator[str]:
     states = ", ".join(f"{count:,} {state}" for state, count in backlog.states.items())
-    age = timesince(backlog.oldest_at) if backlog.oldest_at else ""
+    age = apart(backlog.oldest_at, timezone.now()) if backlog.oldest_at else ""
     yield f"{backlog.destination}: {states}; the oldest for {age}"
     ages = zip(BAND_NAMES, backlog.ages, strict=True)
     yield "  " + ", ".join(f"{count:,} {name}" for name, count in ages if count)
@@ -191,7 +191,7 @@ def _line(row: Delivery) -> str:
             None,
             (
                 f"{row.outgoing.message.key}  {row.state:<11}",
-                f"{timesince(row.outgoing.created_at, depth=1):<11}",
+                f"{apart(row.outgoing.created_at, timezone.now()):<14}",
                 f"{row.address}",
                 f"({_next(row)})",
                 f"{why}{said}",
@@ -211,7 +211,7 @@ def _next(row: Delivery) -> str:
         return f"{attempts}, its server is on hold"
     if row.next_try_at <= now:
         return f"{attempts}, due"
-    return f"{attempts}, next in {timeuntil(row.next_try_at, depth=1)}"
+    return f"{attempts}, next in {apart(now, row.next_try_at)}"
 
 
 def _facts(row: Delivery) -> dict[str, object]:
