@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 from aliases import actions
 from smtpd.dsn import Wish
 from smtpd.models import Delivery, Event, Message, Outgoing, Report
 from smtpd.queue.orders import Order
+from smtpd.reports import actions as reporting
+from smtpd.reports import debts
 from smtpd.reports.tasks import sweep
 from tests.aliases.makers import MAIL, NICK, OLGA, SAM, make_domain, make_list, send
 from tests.sink import Received, Script, Sink
@@ -272,3 +276,35 @@ def test_one_refused_at_the_dot_is_told_on_request(
     for report in reports():
         assert report.recipient["Final-Recipient"] == "rfc822; talk@lists.test"
         assert report.recipient["Status"] == "5.7.1"
+
+
+def test_two_workers_that_see_what_is_owed_tell_it_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    actions.create(TEAM, [SAM])
+    ask(ALL)
+    with Sink(Script(extensions=PLAIN)) as sink, working(sink) as worker:
+        run(worker)
+    owed = debts.owed()
+    assert len(owed) == 1
+    both_have_seen_it = threading.Barrier(2, timeout=5)
+    settle_one = reporting._settle
+
+    def meet(number: int, *, is_proven: bool) -> bool:
+        both_have_seen_it.wait()
+        return settle_one(number, is_proven=is_proven)
+
+    monkeypatch.setattr(reporting, "_settle", meet)
+    counts: list[int] = []
+
+    def work() -> None:
+        counts.append(reporting.settle(owed))
+        connection.close()
+
+    workers = [threading.Thread(target=work) for _ in range(2)]
+    for one in workers:
+        one.start()
+    for one in workers:
+        one.join(20)
+    assert sorted(counts) == [0, 1]
+    assert told() == ["relayed"]
