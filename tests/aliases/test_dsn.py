@@ -7,7 +7,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import connection
 from django.utils import timezone
 
 from aliases import actions
@@ -18,6 +17,7 @@ from smtpd.reports import actions as reporting
 from smtpd.reports import debts
 from smtpd.reports.tasks import sweep
 from tests.aliases.makers import MAIL, NICK, OLGA, SAM, make_domain, make_list, send
+from tests.at_once import THREADS, at_once
 from tests.sink import Received, Script, Sink
 from tests.smtpd.reports.reading import Read, read
 from tests.smtpd.sending import order, run, working
@@ -278,7 +278,7 @@ def test_one_refused_at_the_dot_is_told_on_request(
         assert report.recipient["Status"] == "5.7.1"
 
 
-def test_two_workers_that_see_what_is_owed_tell_it_once(
+def test_workers_that_see_what_is_owed_at_once_tell_it_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     actions.create(TEAM, [SAM])
@@ -287,24 +287,13 @@ def test_two_workers_that_see_what_is_owed_tell_it_once(
         run(worker)
     owed = debts.owed()
     assert len(owed) == 1
-    both_have_seen_it = threading.Barrier(2, timeout=5)
+    all_have_seen_it = threading.Barrier(THREADS, timeout=10)
     settle_one = reporting._settle
 
     def meet(number: int, *, is_proven: bool) -> bool:
-        both_have_seen_it.wait()
+        all_have_seen_it.wait()
         return settle_one(number, is_proven=is_proven)
 
     monkeypatch.setattr(reporting, "_settle", meet)
-    counts: list[int] = []
-
-    def work() -> None:
-        counts.append(reporting.settle(owed))
-        connection.close()
-
-    workers = [threading.Thread(target=work) for _ in range(2)]
-    for one in workers:
-        one.start()
-    for one in workers:
-        one.join(20)
-    assert sorted(counts) == [0, 1]
+    assert sum(at_once(lambda _: reporting.settle(owed))) == 1
     assert told() == ["relayed"]

@@ -1,13 +1,11 @@
 from __future__ import annotations
 
-import threading
 from datetime import timedelta
 from typing import Any
 
 import dkim
 import pytest
 from django.contrib.auth import get_user_model
-from django.db import connection
 from django.utils import timezone
 
 from lists.delivery import actions
@@ -24,6 +22,7 @@ from smtpd import fields
 from smtpd.models import Delivery, Outgoing
 from smtpd.outbound.render import Parts, compile_parts
 from smtpd.routing import Route
+from tests.at_once import THREADS, at_once
 from tests.lists.delivery.test_rewrite import DATE, key_in_dns, signed
 from tests.lists.posts import (
     MORI,
@@ -134,24 +133,11 @@ def test_a_second_fan_out_changes_nothing(mlist: MailingList) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_two_workers_at_once_send_once() -> None:
+def test_workers_at_once_send_once() -> None:
     mlist = make_list()
     make_people(mlist)
     post = post_to(mlist, make_mail())
-    counts: list[int] = []
-    start = threading.Barrier(2)
-
-    def work() -> None:
-        start.wait(5)
-        counts.append(fan_out(post.pk))
-        connection.close()
-
-    workers = [threading.Thread(target=work) for _ in range(2)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join(20)
-    assert sorted(counts) == [0, 3]
+    assert sorted(at_once(lambda _: fan_out(post.pk))) == [*[0] * (THREADS - 1), 3]
     assert Delivery.objects.count() == 3
 
 
