@@ -198,6 +198,7 @@ NOT_YOUR_AUTHOR = Reply(550, "5.7.1", "{name} may not write as the author in Fro
 CANNOT_LEAVE = Reply(
     550, "5.7.1", "Without an address here you can only write to addresses here"
 )
+LOGGED_OUT = Reply(550, "5.7.1", "The password {name} logged in with is no longer good")
 DAY_LIMIT = Reply(450, "4.7.1", "You have reached {name}'s limit for today")
 BAD_FIELD = Reply(550, "5.6.0", "Message header has a line that is no field")
 CONTROL_IN_FIELD = Reply(550, "5.6.0", "Message header has control characters")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from django.contrib.auth.base_user import AbstractBaseUser
@@ -34,6 +34,8 @@ class Account:
     domains: frozenset[str]
     # Whether one of these is an address of this site, so that mail may leave.
     may_relay: bool
+    # What they logged in with.
+    password_id: int | None = None
 
     def owns(self, path: Path) -> bool:
         """Whether mail from this mailbox is theirs; a tag is whoever has the rest."""
@@ -69,7 +71,17 @@ def authenticate(name: str, password: str, client: Client) -> Account | Reply:
         return replies.BAD_CREDENTIALS
     brake.note_success(name, client.peer)
     _note_use(good[0], client.peer)
-    return account_of(good[0].user)
+    return replace(account_of(good[0].user), password_id=good[0].pk)
+
+
+def is_welcome(account: Account) -> bool:
+    """Whether what somebody logged in with still opens something.
+
+    A mail program may stay connected for hours behind a password that was taken
+    away, or a person who was made inactive.
+    """
+    used = account.password_id
+    return used is None or AppPassword.objects.good().filter(pk=used).exists()
 
 
 def account_of(user: AbstractBaseUser) -> Account:

@@ -55,8 +55,8 @@ class Submission(Site):
     def decide(self, path: Path, client: Client) -> tuple[Reply, object]:
         """Ask the doors; what is not for us is passed on."""
         account = _account(client)
-        if not brake.may_spend(account.user_id):
-            return replies.DAY_LIMIT.fill(name=account.name), None
+        if refused := _refused(account):
+            return refused, None
         reply, route = super().decide(path, client)
         if reply != replies.RELAY_DENIED or not _is_name(path.domain):
             return reply, route
@@ -80,8 +80,8 @@ class Submission(Site):
         """Repair it, see whose it is, then judge and store it like any other."""
         account = _account(envelope.client)
         count = len(envelope.recipients)
-        if not brake.may_spend(account.user_id, count):
-            return [replies.DAY_LIMIT.fill(name=account.name)]
+        if refused := _refused(account, count):
+            return [refused]
         try:
             whole = repair(raw, _supplies(account, envelope.reverse_path))
             facts = facts_of.read(whole, reverse_path=str(envelope.reverse_path))
@@ -100,6 +100,15 @@ class Submission(Site):
 def _account(client: Client) -> Account:
     """Who logged in: the session asks for nothing before they have."""
     return cast("Account", client.account)
+
+
+def _refused(account: Account, recipients: int = 1) -> Reply | None:
+    """What speaks against whatever they send."""
+    if not accounts.is_welcome(account):
+        return replies.LOGGED_OUT.fill(name=account.name)
+    if not brake.may_spend(account.user_id, recipients):
+        return replies.DAY_LIMIT.fill(name=account.name)
+    return None
 
 
 def _person(client: Client) -> AbstractBaseUser | None:

@@ -12,10 +12,12 @@ import pytest
 
 from aliases import actions as aliases
 from lists.models import Post
+from project.models import User
 from smtpd.listener.limits import Limits
 from smtpd.listener.requests import Kind
 from smtpd.listener.service import Service
-from smtpd.models import Delivery, Message
+from smtpd.models import AppPassword, Delivery, Message
+from smtpd.submission.actions import revoke
 from smtpd.submission.policy import Submission
 from tests import certificates
 from tests.aliases.makers import make_list
@@ -30,6 +32,7 @@ from tests.smtpd.submission.makers import (
 )
 
 pytestmark = pytest.mark.django_db(transaction=True)
+LOGGED_OUT = b"5.7.1 The password sam@home.test logged in with is no longer good"
 QUICK = Limits(grace_seconds=5, login_pause=0.0, error_pause=0.0)
 
 
@@ -115,3 +118,29 @@ def test_an_admin_may_ask_who_is_who(tmp_path: Path) -> None:
         smtp.ehlo()
         assert smtp.has_extn("expn")
         assert smtp.expn("talk@lists.test")[0] == 250
+
+
+def test_a_password_taken_away_ends_what_it_opened(tmp_path: Path) -> None:
+    make_domain()
+    aliases.create("sam@lists.test", [SAM])
+    secret = password_of()
+    with mail_program(tmp_path) as smtp:
+        smtp.login(SAM, secret)
+        assert smtp.mail("sam@lists.test")[0] == 250
+        assert smtp.rcpt(FAR[0])[0] == 250
+        revoke(AppPassword.objects.get())
+        assert smtp.data(MAIL) == (550, LOGGED_OUT)
+        assert smtp.mail("sam@lists.test")[0] == 250
+        assert smtp.rcpt(FAR[0]) == (550, LOGGED_OUT)
+    assert not Message.objects.exists()
+
+
+def test_who_was_made_inactive_sends_no_more(tmp_path: Path) -> None:
+    make_domain()
+    aliases.create("sam@lists.test", [SAM])
+    secret = password_of()
+    with mail_program(tmp_path) as smtp:
+        smtp.login(SAM, secret)
+        User.objects.update(is_active=False)
+        smtp.mail("sam@lists.test")
+        assert smtp.rcpt(FAR[0]) == (550, LOGGED_OUT)
