@@ -138,6 +138,17 @@ class SubscriberAdmin(ModelAdmin):  # type: ignore[misc] # unfold has no types
         """They come with their first subscription."""
         return False
 
+    def delete_model(self, request: HttpRequest, obj: Subscriber) -> None:
+        for subscription in obj.subscriptions.all():
+            subscriptions.leave_anyway(subscription)
+        super().delete_model(request, obj)
+
+    def delete_queryset(
+        self, request: HttpRequest, queryset: QuerySet[Subscriber]
+    ) -> None:
+        for subscriber in queryset:
+            self.delete_model(request, subscriber)
+
 
 class NewSubscriptionForm(forms.ModelForm):  # type: ignore[type-arg] # not generic at run time
     """A member by address: a subscriber is found or made."""
@@ -205,6 +216,15 @@ class SubscriptionAdmin(ModelAdmin):  # type: ignore[misc] # unfold has no types
             role=values["role"],
         )
         obj.pk, obj.subscriber = made.pk, made.subscriber
+
+    def delete_model(self, request: HttpRequest, obj: Subscription) -> None:
+        subscriptions.leave_anyway(obj)
+
+    def delete_queryset(
+        self, request: HttpRequest, queryset: QuerySet[Subscription]
+    ) -> None:
+        for subscription in queryset:
+            subscriptions.leave_anyway(subscription)
 
 
 @admin.register(Request)

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from django.apps import apps
 from django.contrib import admin
+from django.core import mail
 from django.db.models import Model
 from django.test import Client
 from django.urls import reverse
@@ -234,6 +237,31 @@ def test_a_member_is_added_by_address(root: Client) -> None:
     data = {"mailing_list": mlist.pk, "address": SAM, "role": "member"}
     assert root.post(page(Subscription, "add"), data).status_code == 302
     assert mlist.subscriptions.filter(subscriber__folded=SAM).exists()
+
+
+@pytest.mark.parametrize("model", [Subscription, Subscriber])
+@pytest.mark.parametrize("is_action", [False, True])
+def test_who_loses_the_last_owner_of_a_list_is_told(
+    root: Client,
+    model: type[Model],
+    is_action: bool,
+    django_capture_on_commit_callbacks: Any,
+) -> None:
+    data = {"mailbox": "talk@lists.test", "name": "Talk", "owner": OLGA}
+    root.post(page(MailingList, "add"), data)
+    Domain.objects.get().admins.create(email=NICK)
+    row = model._default_manager.get()
+    mail.outbox.clear()
+    with django_capture_on_commit_callbacks(execute=True):
+        if is_action:
+            chosen = {"action": "delete_selected", "_selected_action": [row.pk]}
+            root.post(page(model, "changelist"), chosen | {"post": "yes"})
+        else:
+            root.post(page(model, "delete", row.pk), {"post": "yes"})
+    assert not Subscription.objects.exists()
+    assert [(each.to, "owner" in each.subject) for each in mail.outbox] == [
+        ([NICK], True)
+    ]
 
 
 def test_a_person_is_added_without_a_password(root: Client) -> None:
