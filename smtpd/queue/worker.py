@@ -201,6 +201,9 @@ class Worker:
         self, turns: Sequence[Turn]
     ) -> tuple[list[Claimed], list[Job | Refused], Granted]:
         """In the claimer's thread: claim, render, sign."""
+        # Before the claim: what is in our own hands is not nobody's.
+        if cleared := self._suspects.cleared():
+            deaths.absolve(cleared)
         granted = self._allowances.grant(turns)
         found = ledger.claim(granted.turns) if granted.turns else []
         parted = self._part(found)
@@ -213,8 +216,6 @@ class Worker:
 
     def _part(self, found: list[Claimed]) -> Parted:
         """What dead workers had in their hands is not taken all at once."""
-        if cleared := self._suspects.cleared():
-            deaths.absolve(cleared)
         suspects = self._suspects.among(found)
         rivals = deaths.rivals(suspects) if suspects else (set[int](), set[int]())
         parted = self._suspects.part(found, self._loop.time(), *rivals)

@@ -5,13 +5,15 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from django.utils import timezone
 
 from smtpd.models import Delivery
 from smtpd.queue import deaths, ledger
 from smtpd.queue.ledger import Claimed
 from smtpd.queue.rota import Turn
 from smtpd.queue.suspects import AGAIN, SECONDS, Suspects
-from tests.smtpd.sending import make_verp
+from tests.sink import Script, Sink
+from tests.smtpd.sending import make_verp, people, run, working
 
 
 def rows(*of: tuple[int, int]) -> list[Claimed]:
@@ -122,3 +124,33 @@ def test_what_is_given_back_is_as_it_was() -> None:
         kept, back = back, kept
     assert (back.claims, back.ambiguous, back.attempts, back.lease) == (1, 2, 3, None)
     assert (kept.claims, kept.ambiguous, kept.attempts) == (2, 3, 4)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("latency", [0.0, 0.6])
+def test_the_others_follow_when_the_first_went_out_or_takes_long(
+    latency: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("smtpd.queue.suspects.SECONDS", 0.3)
+    make_verp(people(5))
+    Delivery.objects.update(claims=1)
+    with Sink(Script(latency=latency)) as sink, working(sink, connections=6) as worker:
+        run(worker, 5)
+    assert len(set(sink.recipients())) == len(sink.messages) == 5
+    assert set(Delivery.objects.values_list("state", "ambiguous")) == {("sent", 1)}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_another_process_gave_back_follows_too() -> None:
+    make_verp(people(4))
+    Delivery.objects.update(claims=1)
+    first = Delivery.objects.earliest("id")
+    others = Delivery.objects.exclude(pk=first.pk)
+    soon = timezone.now() + timedelta(seconds=30)
+    others.update(lease=5, next_attempt_at=soon)
+    with Sink() as sink, working(sink) as worker:
+        run(worker, 5)
+        assert sink.recipients() == [first.address]
+        others.update(lease=None, next_attempt_at=timezone.now())
+        run(worker, 5)
+    assert len(sink.messages) == 4
