@@ -8,9 +8,35 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from django.db.models import F, Q
+from django.utils import timezone
 
 from smtpd.models import Delivery
-from smtpd.queue.ledger import Claimed, State
+from smtpd.queue.ledger import LEASE, Claimed, State, new_lease
+
+
+def take(rows: Sequence[Claimed]) -> list[Claimed]:
+    """Claim rows that a dead worker had; not those that somebody else has by now.
+
+    They may have been sent: that is the `ambiguous` of a worker that died.
+    """
+    lease, now = new_lease(), timezone.now()
+    nobodys = Delivery.objects.waiting().filter(lease=None, claims__gt=0).order_by()
+    nobodys.filter(pk__in=[row.id for row in rows]).update(
+        lease=lease,
+        attempts=F("attempts") + 1,
+        claims=F("claims") + 1,
+        ambiguous=F("ambiguous") + 1,
+        next_attempt_at=now + LEASE,
+        updated_at=now,
+    )
+    ours = Delivery.objects.filter(lease=lease).in_bulk([row.id for row in rows])
+    return [
+        row._replace(
+            attempts=ours[row.id].attempts, claims=ours[row.id].claims, lease=lease
+        )
+        for row in rows
+        if row.id in ours
+    ]
 
 
 def absolve(messages: Collection[int]) -> None:
@@ -24,15 +50,13 @@ def absolve(messages: Collection[int]) -> None:
     )
 
 
-def rivals(rows: Sequence[Claimed]) -> tuple[set[int], set[int]]:
-    """Of the messages of these: those of which somebody else tries a row that
-    was in a dead worker's hands, and those of which one was put aside.
+def rivals(messages: Collection[int]) -> tuple[set[int], set[int]]:
+    """Those of which a row that was in a dead worker's hands is being tried, or was
+    when another worker died a moment ago; and those of which one was put aside.
     """
-    ours = {row.lease for row in rows}
-    tried = Q(state=State.QUEUED, claims__gt=1) & ~Q(lease=None) & ~Q(lease__in=ours)
+    tried = Q(state=State.QUEUED, claims__gt=1) & ~Q(lease=None)
     found = Delivery.objects.filter(
-        tried | Q(state=State.QUARANTINED),
-        outgoing__in={row.outgoing_id for row in rows},
+        tried | Q(state=State.QUARANTINED), outgoing__in=messages
     ).order_by()
     elsewhere: set[int] = set()
     aside: set[int] = set()

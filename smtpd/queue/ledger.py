@@ -29,6 +29,11 @@ from smtpd.queue.schedule import backoff, pause, rest
 LEASE = timedelta(seconds=settings.LEASE_SECONDS)
 BATCH = 50
 
+# Whose lease it is when it is nobody's.
+NOBODY = 0
+# Rows that a dead worker had are looked at again so soon.
+AGAIN = timedelta(milliseconds=200)
+
 # When a further try is long due, and how far forward it is brought.
 _LONG_DUE = timedelta(minutes=10)
 _LEAP = timedelta(days=1)
@@ -37,7 +42,7 @@ State = Delivery.State
 
 
 class Claimed(NamedTuple):
-    """One row in our hands."""
+    """One row in our hands; or in nobody's, when a dead worker had it."""
 
     id: int
     outgoing_id: int
@@ -46,8 +51,14 @@ class Claimed(NamedTuple):
     destination: str
     lane: int
     attempts: int
+    # This claim is one of them, if it is one.
     claims: int
     lease: int
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether this process may send it."""
+        return self.lease != NOBODY
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,15 +93,18 @@ WHERE destination = %s AND state = 'queued' AND lane <= %s
     WHERE host.name = %s AND host.backoff_until > %s)
 ORDER BY lane, next_attempt_at LIMIT %s {lock}) AS due
 """
-# A row that was claimed before and not finished may have been sent: that is
-# the `ambiguous` of a worker that died.
+# A row that was claimed before and not finished is what a worker had that died. It
+# is only looked at: while nobody tries it, no further death counts against it.
 _CLAIM = """
 UPDATE smtpd_delivery SET
-  attempts = attempts + 1, claims = claims + 1, lease = %s,
-  ambiguous = ambiguous + CASE WHEN claims > 0 THEN 1 ELSE 0 END,
-  next_attempt_at = %s, updated_at = %s
+  attempts = attempts + CASE WHEN claims > 0 THEN 0 ELSE 1 END,
+  lease = CASE WHEN claims > 0 THEN NULL ELSE %s END,
+  next_attempt_at = CASE WHEN claims > 0 THEN %s ELSE %s END,
+  claims = CASE WHEN claims > 0 THEN claims ELSE 1 END,
+  updated_at = %s
 WHERE id {among}
-RETURNING id, outgoing_id, address, ref, destination, lane, attempts, claims, lease
+RETURNING id, outgoing_id, address, ref, destination, lane, attempts, claims,
+  COALESCE(lease, 0)
 """
 # The `|| ''` keeps the index on what is due out of it: a planner that has not
 # seen the table grow would walk all of it instead of asking for each id.
@@ -124,13 +138,6 @@ UPDATE smtpd_delivery SET next_attempt_at = %s
 WHERE destination IN ({names}) AND lane IN (0, 1) AND state = 'queued'
   AND next_attempt_at <= %s AND lease IN ({leases})
 """
-# They were claimed before, so the claim counted one more ambiguous attempt.
-_GIVE_BACK = """
-UPDATE smtpd_delivery SET
-  next_attempt_at = %s, lease = NULL,
-  attempts = attempts - 1, claims = claims - 1, ambiguous = ambiguous - 1
-WHERE id IN ({ids}) AND lease IN ({leases})
-"""
 _ARRAYS = (
     "SELECT * FROM unnest(%s::bigint[], %s::bigint[], %s::text[],"
     " %s::timestamptz[], %s::int[], %s::int[], %s::int[], %s::text[], %s::text[],"
@@ -142,7 +149,8 @@ _ROW = "(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
 def claim(turns: Sequence[Turn], most: int = BATCH) -> list[Claimed]:
     """Take due rows, each destination in its turn, so that nobody else does.
 
-    Of one destination at most what its turn allows, the fast ones first.
+    Of one destination at most what its turn allows, the fast ones first. What a dead
+    worker had is returned as nobody's, and left alone for AGAIN: `deaths.take()`.
     """
     is_postgres = connection.vendor == "postgresql"
     due = _DUE.format(lock="FOR UPDATE SKIP LOCKED" if is_postgres else "")
@@ -150,7 +158,7 @@ def claim(turns: Sequence[Turn], most: int = BATCH) -> list[Claimed]:
     among = f"= ANY(ARRAY({due}))" if is_postgres else f"IN ({due})"
     now = timezone.now()
     at, until = _adapt(now), _adapt(now + LEASE)
-    params: list[Any] = [secrets.randbits(63), until, at]
+    params: list[Any] = [new_lease(), _adapt(now + AGAIN), until, at]
     for turn in turns:
         name = turn.destination
         params += [name, turn.lane, at, name, at, turn.limit]
@@ -160,13 +168,9 @@ def claim(turns: Sequence[Turn], most: int = BATCH) -> list[Claimed]:
     return sorted(rows, key=attrgetter("lane", "outgoing_id", "destination", "id"))
 
 
-def give_back(rows: Sequence[Claimed], after: timedelta) -> None:
-    """Leave claimed rows to others as they were before, due a moment later."""
-    due_at = _adapt(timezone.now() + after)
-    leases = {row.lease for row in rows}
-    statement = _GIVE_BACK.format(ids=_marks(rows), leases=_marks(leases))
-    with connection.cursor() as cursor:
-        cursor.execute(statement, [due_at, *(row.id for row in rows), *leases])
+def new_lease() -> int:
+    """A number that nobody has had."""
+    return secrets.randbits(62) + 1
 
 
 def bring_forward() -> int:

@@ -30,7 +30,7 @@ STEP = timedelta(milliseconds=1)
 # The same in the fast lane, without a look at who waits there: whoever comes a
 # minute later goes before all but sixty rows.
 _FAST_STEP = timedelta(seconds=1)
-# Claims in a row that nobody finished: the fourth worker does not try.
+# Claims in a row that nobody finished; no fourth worker tries.
 MOST_CLAIMS = 3
 _DOUBLINGS = 16
 # Later than any worker lives, and what both databases can hold.
@@ -109,8 +109,8 @@ class Allowance:
 
 
 def is_poison(claims: int) -> bool:
-    """Whether this claim, counted already, is one too many."""
-    return claims > MOST_CLAIMS
+    """Whether what was claimed so often, and never finished, is tried no more."""
+    return claims >= MOST_CLAIMS
 
 
 def is_final(result: Result, age: timedelta, give_up_days: int) -> bool:

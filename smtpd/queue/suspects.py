@@ -14,85 +14,63 @@ alone be what kills, it comes first sooner or later.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import NamedTuple
 
 from smtpd.queue import schedule
-from smtpd.queue.ledger import Claimed
+from smtpd.queue.ledger import AGAIN, Claimed
 
 # Whoever survives a row for so long does not die of it.
 SECONDS = 2.0
-# How soon the others are asked for again, and those that somebody else tries.
-AGAIN = 0.2
-ELSEWHERE = 1.0
-
-
-class Parted(NamedTuple):
-    """What becomes of claimed rows."""
-
-    keep: list[Claimed]
-    # Due again in AGAIN seconds, and in ELSEWHERE seconds.
-    soon: list[Claimed]
-    later: list[Claimed]
-    put_aside: list[Claimed]
+# A process waits up to so long before it tries its first one. Workers that die
+# soon after their start, of whatever it is, so die beside it.
+PAUSE = 1.0
 
 
 class Suspects:
     """Chosen in the claimer's thread, settled in that of the loop."""
 
-    def __init__(self) -> None:
+    def __init__(self, pause: float = 0.0) -> None:
+        self._pause = pause
+        # None: nothing was to be tried yet.
+        self._not_before: float | None = None
         self._first: Claimed | None = None
         self._until = 0.0
         # Messages that we have survived...
         self._cleared: set[int] = set()
         # ...whose other rows have not been told yet.
         self._tell: set[int] = set()
-        # When others that were given back are due.
+        # When those that were left are due.
         self.again_at = 0.0
 
-    def among(self, rows: Sequence[Claimed]) -> list[Claimed]:
-        """Those that may be what a worker died of."""
-        return [
-            row
-            for row in rows
-            if _is_suspect(row) and row.outgoing_id not in self._cleared
-        ]
-
-    def part(
+    def choose(
         self,
         rows: Sequence[Claimed],
         now: float,
         elsewhere: Collection[int] = (),
         poison: Collection[int] = (),
-    ) -> Parted:
-        """Say what to work on now.
+    ) -> tuple[Claimed | None, list[Claimed]]:
+        """Say which one to try, and which to put aside.
 
-        `elsewhere` are messages of which another process tries a row, or died of
-        it a moment ago; `poison` those of which one was put aside.
+        `elsewhere` are messages of which a row is tried, or was by another process
+        that died of it a moment ago; `poison` those of which one was put aside.
         """
+        self.again_at = now + AGAIN.total_seconds()
         if self._first is not None and now >= self._until:
             self._clear(self._first)
-        dead = [row for row in rows if schedule.is_poison(row.claims)]
+        dead = {row for row in rows if schedule.is_poison(row.claims)}
+        self._tell |= self._cleared.intersection(row.outgoing_id for row in rows)
+        open_ = [row for row in rows if row.outgoing_id not in self._cleared]
         poison = {*poison, *(row.outgoing_id for row in dead)}
-        suspects = self.among(rows)
-        aside = [row for row in suspects if row.outgoing_id in poison]
-        mine = self._first.outgoing_id if self._first else None
-        later = [
-            row
-            for row in suspects
-            if row.outgoing_id in elsewhere and row.outgoing_id not in {mine, *poison}
+        dead |= {row for row in open_ if row.outgoing_id in poison}
+        free = [
+            row for row in open_ if row not in dead and row.outgoing_id not in elsewhere
         ]
-        rest = {*suspects}.difference(aside, later)
-        if self._first is None and rest:
-            # By number where deaths are equal, so that it stays the same one.
-            self._first = max(rest, key=lambda row: (row.claims, -row.id))
-            self._until = now + SECONDS
-            rest.remove(self._first)
-        soon = [row for row in rows if row in rest or self._is_unabsolved(row)]
-        if soon or later:
-            self.again_at = now + (AGAIN if soon else ELSEWHERE)
-        gone = {*soon, *later, *aside, *dead}
-        keep = [row for row in rows if row not in gone]
-        return Parted(keep, soon, later, [*aside, *dead])
+        # By number where deaths are equal, so that it stays the same one.
+        first = max(free, key=lambda row: (row.claims, -row.id), default=None)
+        return first if first and self._may_try(now) else None, sorted(dead)
+
+    def begin(self, row: Claimed, now: float) -> None:
+        """This one is tried now."""
+        self._first, self._until = row, now + SECONDS
 
     def settle(self, row: Claimed) -> None:
         """It is over, and we live."""
@@ -105,18 +83,12 @@ class Suspects:
         tell, self._tell = self._tell, set()
         return tell
 
+    def _may_try(self, now: float) -> bool:
+        if self._not_before is None:
+            self._not_before = now + self._pause
+        return self._first is None and now >= self._not_before
+
     def _clear(self, row: Claimed) -> None:
         self._first = None
         self._cleared.add(row.outgoing_id)
         self._tell.add(row.outgoing_id)
-
-    def _is_unabsolved(self, row: Claimed) -> bool:
-        """Of a message that was cleared, when a dead worker still had this row."""
-        found = _is_suspect(row) and row.outgoing_id in self._cleared
-        if found:
-            self._tell.add(row.outgoing_id)
-        return found
-
-
-def _is_suspect(row: Claimed) -> bool:
-    return row.claims > 1 and not schedule.is_poison(row.claims)

@@ -22,7 +22,6 @@ import threading
 from collections import Counter
 from collections.abc import Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
 from functools import partial
 from typing import Any, TypeVar
 
@@ -41,7 +40,7 @@ from smtpd.queue.places import Places
 from smtpd.queue.recorder import Recorder
 from smtpd.queue.rota import Turn
 from smtpd.queue.senders import Bounds, Senders
-from smtpd.queue.suspects import AGAIN, ELSEWHERE, Parted, Suspects
+from smtpd.queue.suspects import PAUSE, Suspects
 from smtpd.queue.threads import leave_database, safely
 from smtpd.queue.ways import Ways
 
@@ -68,7 +67,7 @@ class Worker:
         self._copies = Copies()
         self._claimer = ThreadPoolExecutor(1, "claim")
         self._allowances = Allowances()
-        self._suspects = Suspects()
+        self._suspects = Suspects(random.uniform(0, PAUSE))  # noqa: S311 - jitter
         self._look_at = 0.0
         self._senders: dict[str, Senders] = {}
         self._is_ending = False
@@ -201,30 +200,31 @@ class Worker:
         self, turns: Sequence[Turn]
     ) -> tuple[list[Claimed], list[Job | Refused], Granted]:
         """In the claimer's thread: claim, render, sign."""
-        # Before the claim: what is in our own hands is not nobody's.
-        if cleared := self._suspects.cleared():
-            deaths.absolve(cleared)
         granted = self._allowances.grant(turns)
         found = ledger.claim(granted.turns) if granted.turns else []
-        parted = self._part(found)
-        rows = [*parted.keep, *parted.put_aside]
+        tried, aside = self._try([row for row in found if not row.is_ours])
+        keep = [*(row for row in found if row.is_ours), *tried]
+        rows = [*keep, *aside]
         self._allowances.give_back(Counter(row.destination for row in rows))
-        jobs = list(self._copies.jobs(parted.keep))
-        if parted.put_aside:
-            jobs.append(Refused(parted.put_aside, "workers took it and none came back"))
+        jobs = list(self._copies.jobs(keep))
+        if aside:
+            jobs.append(Refused(aside, "workers took it and none came back"))
         return rows, jobs, granted
 
-    def _part(self, found: list[Claimed]) -> Parted:
+    def _try(self, rows: Sequence[Claimed]) -> tuple[list[Claimed], list[Claimed]]:
         """What dead workers had in their hands is not taken all at once."""
-        suspects = self._suspects.among(found)
-        rivals = deaths.rivals(suspects) if suspects else (set[int](), set[int]())
-        parted = self._suspects.part(found, self._loop.time(), *rivals)
-        for rows, wait in ((parted.soon, AGAIN), (parted.later, ELSEWHERE)):
-            if rows:
-                # Two processes that leave it to each other do not meet again.
-                some = random.uniform(wait / 2, wait)  # noqa: S311 - jitter
-                ledger.give_back(rows, timedelta(seconds=some))
-        return parted
+        tried: list[Claimed] = []
+        aside: list[Claimed] = []
+        if rows:
+            now = self._loop.time()
+            rivals = deaths.rivals({row.outgoing_id for row in rows})
+            first, dead = self._suspects.choose(rows, now, *rivals)
+            if first and (tried := deaths.take([first])):
+                self._suspects.begin(tried[0], now)
+            aside = deaths.take(dead) if dead else []
+        if cleared := self._suspects.cleared():
+            deaths.absolve(cleared)
+        return tried, aside
 
     def _senders_to(self, name: str) -> Senders:
         if name not in self._senders:

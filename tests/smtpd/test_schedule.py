@@ -53,5 +53,5 @@ def test_refused_for_good_or_too_old_is_final(
     assert schedule.is_final(Result(outcome), age, 5) is is_final
 
 
-def test_fourth_claim_is_poison() -> None:
-    assert [schedule.is_poison(claims) for claims in (1, 3, 4)] == [False, False, True]
+def test_three_claims_that_nobody_finished_are_poison() -> None:
+    assert [schedule.is_poison(claims) for claims in (1, 2, 3)] == [False, False, True]

@@ -9,82 +9,80 @@ from django.utils import timezone
 
 from smtpd.models import Delivery
 from smtpd.queue import deaths, ledger
-from smtpd.queue.ledger import Claimed
+from smtpd.queue.ledger import AGAIN, Claimed
 from smtpd.queue.rota import Turn
-from smtpd.queue.suspects import AGAIN, SECONDS, Suspects
+from smtpd.queue.suspects import SECONDS, Suspects
 from tests.sink import Script, Sink
 from tests.smtpd.sending import make_verp, people, run, working
 
+RELAY = Turn("relay", 1, 50)
+
 
 def rows(*of: tuple[int, int]) -> list[Claimed]:
-    """Rows of (message, claims)."""
+    """Rows of (message, deaths)."""
     return [
-        Claimed(number, message, f"m{number}@a.test", None, "relay", 1, 1, claims, 7)
+        Claimed(number, message, f"m{number}@a.test", None, "relay", 1, 1, claims, 0)
         for number, (message, claims) in enumerate(of)
     ]
 
 
-def test_fresh_rows_all_go() -> None:
-    fresh = rows((1, 1), (2, 1))
-    assert Suspects().part(fresh, 10.0) == (fresh, [], [], [])
+def test_the_one_with_the_most_deaths_is_tried_alone() -> None:
+    suspects = Suspects()
+    looked = rows((1, 1), (1, 1), (2, 1), (4, 2))
+    first, aside = suspects.choose(looked, 10.0)
+    assert (first, aside) == (looked[3], [])
+    suspects.begin(looked[3], 10.0)
+    assert suspects.choose(looked[:3], 10.1) == (None, [])
+    assert suspects.again_at == pytest.approx(10.1 + AGAIN.total_seconds())
 
 
-def test_one_row_of_the_dead_goes_with_the_fresh() -> None:
-    claimed = rows((1, 2), (1, 2), (2, 2), (3, 1), (4, 3))
-    kept, soon, later, aside = Suspects().part(claimed, 10.0)
-    assert kept == [claimed[3], claimed[4]], "the one with the most deaths"
-    assert soon == [claimed[0], claimed[1], claimed[2]]
-    assert later == aside == []
+def test_it_stays_the_same_one_when_nobody_could_take_it() -> None:
+    suspects = Suspects()
+    looked = rows((1, 1), (1, 1))
+    assert suspects.choose(looked, 10.0)[0] == looked[0]
+    assert suspects.choose(looked[::-1], 10.1)[0] == looked[0]
 
 
 def test_the_others_follow_when_we_have_survived_it() -> None:
     suspects = Suspects()
-    first, second, other = rows((1, 2), (1, 2), (2, 2))
-    assert suspects.part([first, second], 10.0).keep == [first]
-    assert suspects.again_at == pytest.approx(10.0 + AGAIN)
-    assert suspects.part([second, other], 10.1).soon == [second, other]
+    first, second, other = rows((1, 1), (1, 1), (2, 1))
+    suspects.begin(first, 10.0)
     suspects.settle(second)
     assert suspects.cleared() == set(), "that was not the one"
     suspects.settle(first)
     assert suspects.cleared() == {1}
     assert suspects.cleared() == set(), "named once"
-    fresh = rows((1, 1))
-    assert suspects.part([*fresh, other], 10.2).keep == [*fresh, other]
-
-
-def test_what_a_dead_worker_still_had_then_is_absolved_as_well() -> None:
-    suspects = Suspects()
-    first, late = rows((1, 2), (1, 3))
-    suspects.part([first], 10.0)
-    suspects.settle(first)
-    suspects.cleared()
-    assert suspects.part([late], 14.0).soon == [late]
-    assert suspects.cleared() == {1}
+    assert suspects.choose([second, other], 10.2) == (other, [])
+    assert suspects.cleared() == {1}, "a dead worker still had it then"
 
 
 def test_the_next_message_goes_when_the_first_one_takes_long() -> None:
     suspects = Suspects()
-    first, second = rows((1, 2), (2, 2))
-    suspects.part([first], 10.0)
-    assert suspects.part([second], 9.9 + SECONDS).soon == [second]
-    assert suspects.part([second], 10.0 + SECONDS).keep == [second]
+    first, second = rows((1, 1), (2, 1))
+    suspects.begin(first, 10.0)
+    assert suspects.choose([second], 9.9 + SECONDS) == (None, [])
+    assert suspects.choose([second], 10.0 + SECONDS) == (second, [])
     assert suspects.cleared() == {1}
 
 
+def test_a_process_tries_nothing_right_at_its_start() -> None:
+    suspects = Suspects(pause=0.7)
+    looked = rows((1, 1))
+    assert suspects.choose(looked, 10.0) == (None, [])
+    assert suspects.choose(looked, 10.6) == (None, [])
+    assert suspects.choose(looked, 10.7) == (looked[0], [])
+
+
 def test_what_another_process_tries_is_left_to_it() -> None:
-    suspects = Suspects()
-    first, second = rows((1, 2), (2, 2))
-    parted = suspects.part([first, second], 10.0, elsewhere={1})
-    assert parted == ([second], [], [first], [])
+    first, second = rows((1, 1), (2, 1))
+    assert Suspects().choose([first, second], 10.0, elsewhere={1}) == (second, [])
 
 
-def test_the_fourth_claim_is_put_aside_with_what_was_in_the_same_hands() -> None:
-    claimed = rows((1, 4), (1, 2), (1, 1), (2, 2))
-    parted = Suspects().part(claimed, 1.0)
-    assert parted.put_aside == [claimed[1], claimed[0]]
-    assert parted.keep == [claimed[2], claimed[3]], "nobody died of these"
-    late = rows((1, 2))
-    assert Suspects().part(late, 9.0, poison={1}).put_aside == late
+def test_three_deaths_are_put_aside_with_what_was_in_the_same_hands() -> None:
+    looked = rows((1, 3), (1, 1), (2, 1))
+    assert Suspects().choose(looked, 1.0) == (looked[2], looked[:2])
+    late = rows((1, 1))
+    assert Suspects().choose(late, 9.0, poison={1}) == (None, late)
 
 
 @pytest.mark.django_db
@@ -101,29 +99,36 @@ def test_absolved_rows_are_as_new_and_may_have_gone_out_before() -> None:
 
 
 @pytest.mark.django_db
-def test_who_else_tries_a_message_is_known_from_the_ledger() -> None:
-    make_verp([("a@home.test", None), ("b@home.test", None), ("c@home.test", None)])
-    Delivery.objects.update(claims=1)
-    [mine, other, *_] = ledger.claim([Turn("relay", 1, 50)])
-    assert deaths.rivals([mine]) == (set(), set())
-    Delivery.objects.filter(pk=other.id).update(lease=5)
-    assert deaths.rivals([mine]) == ({mine.outgoing_id}, set())
-    Delivery.objects.filter(pk=other.id).update(state="quarantined", lease=None)
-    assert deaths.rivals([mine]) == (set(), {mine.outgoing_id})
+def test_what_a_dead_worker_had_is_looked_at_and_taken_by_one() -> None:
+    make_verp(people(3))
+    fresh = Delivery.objects.latest("id")
+    dead = Delivery.objects.exclude(pk=fresh.pk)
+    dead.update(claims=1, attempts=1, lease=5)
+    mine, *left = sorted(ledger.claim([RELAY]), key=lambda row: -row.claims * row.lease)
+    assert (mine.id, mine.claims, mine.is_ours) == (fresh.pk, 1, True)
+    assert [(row.claims, row.attempts, row.is_ours) for row in left] == [
+        (1, 1, False),
+        (1, 1, False),
+    ]
+    known = set(dead.values_list("claims", "attempts", "ambiguous", "lease"))
+    assert known == {(1, 1, 0, None)}, "no death counts against them"
+    [taken] = deaths.take(left[:1])
+    assert (taken.claims, taken.attempts, taken.is_ours) == (2, 2, True)
+    row = Delivery.objects.get(pk=taken.id)
+    assert (row.claims, row.ambiguous, row.lease) == (2, 1, taken.lease)
+    assert [row.id for row in deaths.take(left)] == [left[1].id], "one is taken"
 
 
 @pytest.mark.django_db
-def test_what_is_given_back_is_as_it_was() -> None:
-    make_verp([("a@home.test", None), ("b@home.test", None)])
-    Delivery.objects.update(claims=1, ambiguous=2, attempts=3)
-    claimed = ledger.claim([Turn("relay", 1, 50)])
-    assert {row.claims for row in claimed} == {2}
-    ledger.give_back(claimed[:1], timedelta(0))
-    kept, back = Delivery.objects.order_by("-lease")
-    if kept.lease is None:
-        kept, back = back, kept
-    assert (back.claims, back.ambiguous, back.attempts, back.lease) == (1, 2, 3, None)
-    assert (kept.claims, kept.ambiguous, kept.attempts) == (2, 3, 4)
+def test_who_else_tries_a_message_is_known_from_the_ledger() -> None:
+    outgoing = make_verp(people(3)).pk
+    Delivery.objects.update(claims=1)
+    [looked, *_] = ledger.claim([RELAY])
+    assert deaths.rivals({outgoing}) == (set(), set())
+    [taken] = deaths.take([looked])
+    assert deaths.rivals({outgoing}) == ({outgoing}, set())
+    Delivery.objects.filter(pk=taken.id).update(state="quarantined", lease=None)
+    assert deaths.rivals({outgoing}) == (set(), {outgoing})
 
 
 @pytest.mark.django_db(transaction=True)
