@@ -21,12 +21,13 @@ def found(address: str, people: list[str]) -> None:
         address, address.partition("@")[0], posters="anyone"
     )
     rows = import_module("lists.subscriptions.rows")
-    add_members = import_module("lists.subscriptions.imports").add_members
+    imports = import_module("lists.subscriptions.imports")
     for start in range(0, len(people), CHUNK):
         chunk = people[start : start + CHUNK]
         read = [rows.read(line, number) for number, line in enumerate(chunk)]
         with transaction.atomic():
-            add_members(mlist, [one for some, _ in read for one in some])
+            imports.add_members(mlist, [one for some, _ in read for one in some])
+            imports.count_as_it_grows(start, start + len(chunk))
 
 
 if __name__ == "__main__":

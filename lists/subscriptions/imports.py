@@ -76,8 +76,21 @@ def count_anew(added: int) -> None:
     It would find out by itself in a minute or so; a post before that would be
     planned for the few there were, and take minutes to reach them all.
     """
-    if added < MANY:
-        return
+    if added >= MANY:
+        _analyze()
+
+
+def count_as_it_grows(before: int, added: int) -> None:
+    """The same in the middle of an import, each time that there are twice as many.
+
+    A connection keeps its plans: one made for a small table reads all of a large one
+    for each line.
+    """
+    if added >= MANY and added.bit_length() > before.bit_length():
+        _analyze()
+
+
+def _analyze() -> None:
     with connection.cursor() as cursor:
         for model in (Subscriber, Subscription):
             table = connection.ops.quote_name(model._meta.db_table)
@@ -132,6 +145,8 @@ def _step(job: MemberImport, lines: Sequence[str]) -> bool:
     people, problems = _read(lines, job.done, end)
     added, present = add_members(job.mailing_list, people, is_dry_run=job.is_dry_run)
     job.done = end
+    if not job.is_dry_run:
+        count_as_it_grows(job.added, job.added + added)
     job.added += added
     job.present += present
     job.problems = [*job.problems, *problems][:MAX_PROBLEMS]

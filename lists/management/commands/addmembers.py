@@ -12,7 +12,12 @@ from django.db import transaction
 
 from lists.models import MailingList
 from lists.subscriptions import rows
-from lists.subscriptions.imports import CHUNK, add_members, count_anew
+from lists.subscriptions.imports import (
+    CHUNK,
+    add_members,
+    count_anew,
+    count_as_it_grows,
+)
 from smtpd.models import Address
 
 
@@ -39,6 +44,7 @@ class Command(BaseCommand):
                     )
             with transaction.atomic():
                 counts = add_members(mlist, people)
+                count_as_it_grows(added, added + counts[0])
             added, present = added + counts[0], present + counts[1]
         count_anew(added)
         self.stdout.write(f"{added} added, {present} were on the list, {bad} refused")

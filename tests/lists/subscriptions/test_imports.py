@@ -233,3 +233,17 @@ def test_the_database_knows_of_many_new_ones() -> None:
             )
         known = str(cursor.fetchone()[0]).split()[0]
     assert float(known) >= imports.MANY
+
+
+@pytest.mark.parametrize(("is_dry_run", "times"), [(False, 4), (True, 0)])
+def test_it_hears_of_them_each_time_they_have_doubled(
+    monkeypatch: pytest.MonkeyPatch, is_dry_run: bool, times: int
+) -> None:
+    monkeypatch.setattr(imports, "MANY", 20)
+    monkeypatch.setattr(imports, "CHUNK", 10)
+    text = "\n".join(f"m{at}@people.test" for at in range(100))
+    with CaptureQueriesContext(connection) as queries:
+        start(make_list(), text, is_dry_run=is_dry_run)
+    said = [query["sql"] for query in queries if "ANALYZE" in query["sql"]]
+    # Behind 20, 40 and 70, and at the end.
+    assert len([each for each in said if "lists_subscription" in each]) == times
