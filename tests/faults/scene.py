@@ -39,6 +39,11 @@ from tests.stack import Stack, start_stack, wait_until
 # Pages have no part in it.
 PARTS = ("broker", "smtpd", "worker")
 LEASE = 4
+# Rows at no end, and why.
+OPEN = (
+    "SELECT id, address, state, lane, attempts, claims, lease, next_attempt_at, text"
+    " FROM smtpd_delivery WHERE state NOT IN ('sent', 'failed') LIMIT 30"
+)
 # Seeds whose storms have their full length.
 LONG = range(1, 4)
 # I6: once all is well again. The lease of a killed worker and a sweep are in it.
@@ -116,13 +121,16 @@ class Scene:
         return False
 
     @contextlib.contextmanager
-    def telling(self, load: Load) -> Iterator[None]:
+    def telling(self, load: Load | None = None) -> Iterator[None]:
         """Print what a failure is repeated and understood with."""
         try:
             yield
         except BaseException:
             print(f"seed {self.seed}", *self.blows, sep="\n  ")
-            print(f"{len(load.all())} begun, {len(load.promised())} promised")
+            if load is not None:
+                print(f"{len(load.all())} begun, {len(load.promised())} promised")
+            with contextlib.suppress(psycopg.Error, sqlite3.Error):
+                print(*self.stack.rows(OPEN), sep="\n  ")
             logs = [*self.stack.data.glob("*.log")]
             for machine in self.machines:
                 logs += machine.data.glob("*.log")

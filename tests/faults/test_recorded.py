@@ -38,7 +38,8 @@ WHERE delivery.state <> 'sent'
 def test_f05_killed_behind_the_250_they_own_up_to_each_copy(seed: int) -> None:
     with scene(store(seed), seed) as stage:
         for number in range(8 if seed else 2):
-            kill_behind_250(stage, f"round{number}")
+            with stage.telling():
+                kill_behind_250(stage, f"round{number}")
 
 
 def kill_behind_250(stage: Scene, name: str) -> None:
