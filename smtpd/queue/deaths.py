@@ -6,12 +6,16 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from datetime import timedelta
 
 from django.db.models import F, Q
 from django.utils import timezone
 
 from smtpd.models import Delivery
 from smtpd.queue.ledger import LEASE, Claimed, State, new_lease
+
+# Less than there is between a claim and the first renewal of its lease.
+_A_MOMENT = timedelta(milliseconds=100)
 
 
 def take(rows: Sequence[Claimed]) -> list[Claimed]:
@@ -53,8 +57,13 @@ def absolve(messages: Collection[int]) -> None:
 def rivals(messages: Collection[int]) -> tuple[set[int], set[int]]:
     """Those of which a row that was in a dead worker's hands is being tried, or was
     when another worker died a moment ago; and those of which one was put aside.
+
+    Whoever has renewed a lease lives, and does not die of what it tries: at a slow
+    server that may take minutes.
     """
-    tried = Q(state=State.QUEUED, claims__gt=1) & ~Q(lease=None)
+    first_lease = F("updated_at") + LEASE + _A_MOMENT
+    tried = Q(state=State.QUEUED, claims__gt=1, next_attempt_at__lt=first_lease)
+    tried &= ~Q(lease=None)
     found = Delivery.objects.filter(
         tried | Q(state=State.QUARANTINED), outgoing__in=messages
     ).order_by()

@@ -53,7 +53,8 @@ class Suspects:
         `elsewhere` are messages of which a row is tried, or was by another process
         that died of it a moment ago; `poison` those of which one was put aside.
         """
-        self.again_at = now + AGAIN.total_seconds()
+        # They are due before: another process may know better what became of them.
+        self.again_at = now + 1.5 * AGAIN.total_seconds()
         if self._first is not None and now >= self._until:
             self._clear(self._first)
         dead = {row for row in rows if schedule.is_poison(row.claims)}
