@@ -39,11 +39,14 @@ from tests.stack import Stack, start_stack, wait_until
 # Pages have no part in it.
 PARTS = ("broker", "smtpd", "worker")
 LEASE = 4
-# Rows at no end, and why.
-OPEN = (
-    "SELECT id, address, state, lane, attempts, claims, lease, next_attempt_at, text"
-    " FROM smtpd_delivery WHERE state NOT IN ('sent', 'failed') LIMIT 30"
-)
+# What is at no end, and in whose hands.
+OPEN = """
+SELECT destination, state, lane, attempts, claims, lease, count(*), min(id),
+  min(next_attempt_at), max(updated_at), max(text)
+FROM smtpd_delivery WHERE state NOT IN ('sent', 'failed')
+GROUP BY destination, state, lane, attempts, claims, lease ORDER BY destination
+"""
+UNFROZEN = "SELECT id, created_at FROM lists_post WHERE fanned_out_at IS NULL"
 # Seeds whose storms have their full length.
 LONG = range(1, 4)
 # I6: once all is well again. The lease of a killed worker and a sweep are in it.
@@ -130,7 +133,8 @@ class Scene:
             if load is not None:
                 print(f"{len(load.all())} begun, {len(load.promised())} promised")
             with contextlib.suppress(psycopg.Error, sqlite3.Error):
-                print(*self.stack.rows(OPEN), sep="\n  ")
+                print("open", *self.stack.rows(OPEN), sep="\n  ")
+                print("not frozen", *self.stack.rows(UNFROZEN), sep="\n  ")
             logs = [*self.stack.data.glob("*.log")]
             for machine in self.machines:
                 logs += machine.data.glob("*.log")
