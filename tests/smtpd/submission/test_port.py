@@ -120,12 +120,19 @@ def test_an_admin_may_ask_who_is_who(tmp_path: Path) -> None:
         assert smtp.expn("talk@lists.test")[0] == 250
 
 
-def test_a_password_taken_away_ends_what_it_opened(tmp_path: Path) -> None:
+@contextmanager
+def sams_program(folder: Path) -> Iterator[smtplib.SMTP]:
+    """Logged in, and good for sam@lists.test."""
     make_domain()
     aliases.create("sam@lists.test", [SAM])
     secret = password_of()
-    with mail_program(tmp_path) as smtp:
+    with mail_program(folder) as smtp:
         smtp.login(SAM, secret)
+        yield smtp
+
+
+def test_a_password_taken_away_ends_what_it_opened(tmp_path: Path) -> None:
+    with sams_program(tmp_path) as smtp:
         assert smtp.mail("sam@lists.test")[0] == 250
         assert smtp.rcpt(FAR[0])[0] == 250
         revoke(AppPassword.objects.get())
@@ -136,11 +143,7 @@ def test_a_password_taken_away_ends_what_it_opened(tmp_path: Path) -> None:
 
 
 def test_who_was_made_inactive_sends_no_more(tmp_path: Path) -> None:
-    make_domain()
-    aliases.create("sam@lists.test", [SAM])
-    secret = password_of()
-    with mail_program(tmp_path) as smtp:
-        smtp.login(SAM, secret)
+    with sams_program(tmp_path) as smtp:
         User.objects.update(is_active=False)
         smtp.mail("sam@lists.test")
         assert smtp.rcpt(FAR[0]) == (550, LOGGED_OUT)
