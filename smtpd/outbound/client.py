@@ -11,6 +11,7 @@ plain words, and so for the rest of the connection.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Self
@@ -23,6 +24,8 @@ from smtpd.outbound.render import END
 from smtpd.outbound.results import Outcome, Reply, Result, recipient_result, result
 from smtpd.outbound.transaction import Transaction
 from smtpd.outbound.wire import Lost, Timeouts
+
+logger = logging.getLogger(__name__)
 
 _GO_AHEAD = 354
 _CLOSING = 421
@@ -93,6 +96,10 @@ class Connection:
             )
         except Lost as lost:
             return self._lost(lost, done)
+        except Exception as error:
+            # Ours, not the server's; but these must not stay in our hands.
+            logger.exception("connection state=broken")
+            return self._lost(Lost(f"we failed: {error!r}"), done)
         return None
 
     async def _pipelined(self, take: Take, done: Done) -> None:
@@ -105,8 +112,8 @@ class Connection:
                 raise self._wire.lost
             if ready is None and following is None:
                 return
-            commands = self._commands(following) if following else []
             self._dotted, self._asked = ready, following
+            commands = self._commands(following) if following else []
             self._wire.write(b"".join(([ready.data()] if ready else []) + commands))
             if ready is not None:
                 await self._end_of_data(ready, done)

@@ -6,6 +6,7 @@ token, a join and, if signed, one operation of the key.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import OrderedDict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -16,6 +17,7 @@ from itertools import groupby
 from operator import attrgetter
 from typing import Any
 
+from django.db import DatabaseError, InterfaceError
 from django.db.models import BinaryField, Case, F, Func, QuerySet, When
 
 from smtpd.dsn import NO_REQUEST, Request, orcpt_of
@@ -26,6 +28,8 @@ from smtpd.outbound.transaction import Transaction
 from smtpd.queue.ledger import Claimed
 from smtpd.statements import Prepared
 from smtpd.tokens import Purpose, make
+
+logger = logging.getLogger(__name__)
 
 # Octets of compiled messages to keep, beside the one in use; and how long a
 # changed DKIM key may take to be used.
@@ -121,6 +125,12 @@ class Copies:
                 entry = self._entry(number, found)
             except ValueError as error:
                 yield Refused(own, str(error))
+            except (DatabaseError, InterfaceError):
+                raise
+            except Exception as error:
+                # Of all messages only this one: the others must not wait for it.
+                logger.exception("outgoing=%s state=broken", number)
+                yield Refused(own, f"we failed: {error!r}")
             else:
                 yield from _jobs(entry, own)
         self._shrink()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 
 from smtpd.models import Delivery
@@ -15,7 +15,7 @@ from smtpd.outbound.opening import HostTrouble
 from smtpd.outbound.results import MAX_TEXT, Result
 from smtpd.queue import ledger
 from smtpd.queue.copies import Job, Refused
-from smtpd.queue.ledger import Change
+from smtpd.queue.ledger import Change, Claimed
 from smtpd.queue.outcomes import changed
 from smtpd.queue.senders import Ears
 
@@ -69,6 +69,11 @@ class Hearing:
                 )
             )
 
+    def give_back(self, rows: Iterable[Claimed]) -> None:
+        """Nothing of these was sent, and nothing is wrong with them."""
+        for row in rows:
+            self._change(Change(row, State.QUEUED, is_attempt=False))
+
     def _done(self, job: Job) -> None:
         for row, result in zip(job.rows, job.results, strict=True):
             assert result is not None
@@ -76,8 +81,7 @@ class Hearing:
 
     def _unsent(self, jobs: list[Job]) -> None:
         for job in jobs:
-            for row in job.rows:
-                self._change(Change(row, State.QUEUED, is_attempt=False))
+            self.give_back(job.rows)
 
     def _trouble(self, name: str, trouble: HostTrouble, jobs: list[Job]) -> None:
         """The host's failure, not theirs; but too old is too old."""

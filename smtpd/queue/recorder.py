@@ -65,7 +65,7 @@ class Recorder:
 
     def run(self, action: Callable[..., object], *args: object) -> None:
         """Another statement, in its turn; nobody waits for it."""
-        self._loop.run_in_executor(self._pool, safely, action, *args)
+        self._loop.run_in_executor(self._pool, _try, action, *args)
 
     async def end(self, grace: float) -> None:
         """Record what is known, let go of the rest."""
@@ -95,7 +95,11 @@ class Recorder:
             self._has_recorded()
 
     async def _record(self, batch: Sequence[Change]) -> None:
-        """Until it is recorded or worth nothing: the database may be down."""
+        """Until it is recorded or worth nothing: the database may be down.
+
+        What the database will not have, one by one, is let go of: its lease runs
+        out, and the others are not kept waiting.
+        """
         until = self._loop.time() + _RECORD_WITHIN
         while batch and self._loop.time() < until:
             try:
@@ -103,6 +107,13 @@ class Recorder:
             except (OperationalError, InterfaceError) as error:
                 logger.warning("record state=failed reason=%s", error)
                 await asyncio.sleep(1)
+            except Exception:
+                if len(batch) == 1:
+                    logger.exception("delivery=%s state=unrecorded", batch[0].row.id)
+                    return
+                for change in batch:
+                    await self._record([change])
+                return
             else:
                 return
 
@@ -119,3 +130,13 @@ class Recorder:
                 )
             except (OperationalError, InterfaceError) as error:
                 logger.warning("renew state=failed reason=%s", error)
+            except Exception:
+                logger.exception("renew state=broken")
+
+
+def _try(action: Callable[..., object], *args: object) -> None:
+    """Say so where it fails."""
+    try:
+        safely(action, *args)
+    except Exception as error:  # noqa: BLE001 - a log line is all it may cost
+        logger.warning("statement=%s state=failed reason=%s", action.__name__, error)

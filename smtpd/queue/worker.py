@@ -20,8 +20,9 @@ import logging
 import random
 import threading
 from collections import Counter
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
 
@@ -57,6 +58,18 @@ _GLANCE = 0.5
 # What may go so soon is waited for; the sweep comes for the others.
 _SOON = 10.0
 _GRACE = 20.0
+_NONE_CAME_BACK = "workers took it and none came back"
+
+
+@dataclass(slots=True)
+class _Taken:
+    """What a claim gave."""
+
+    granted: Granted
+    rows: list[Claimed] = field(default_factory=list)
+    jobs: list[Job | Refused] = field(default_factory=list)
+    # As when the database goes away between the claim and what is sent for it.
+    trouble: Exception | None = None
 
 
 class Worker:
@@ -120,8 +133,9 @@ class Worker:
             except (OperationalError, InterfaceError) as error:
                 logger.warning("claim state=failed reason=%s", error)
                 await asyncio.sleep(_GLANCE)
-                count = 0
                 self._demand.start_over()
+                self._look_at = 0.0
+                continue
             if count or self._demand or self._recorder.in_hand:
                 await self._wait()
             elif not await self._rest():
@@ -176,12 +190,20 @@ class Worker:
     async def _claim(self, turns: Sequence[Turn]) -> int:
         """Take due rows and put them to work; return how many there were."""
         run = self._loop.run_in_executor
-        rows, jobs, granted = await run(self._claimer, safely, self._take, turns)
-        self._recorder.take(rows)
-        got = Counter(row.destination for row in rows)
-        self._demand.served(granted.turns, got)
-        for name, seconds in granted.waits.items():
+        taken = await run(self._claimer, safely, self._take, turns)
+        self._recorder.take(taken.rows)
+        if taken.trouble is not None:
+            # They need not wait until their lease runs out.
+            self._hearing.give_back(taken.rows)
+            raise taken.trouble
+        got = Counter(row.destination for row in taken.rows)
+        self._demand.served(taken.granted.turns, got)
+        for name, seconds in taken.granted.waits.items():
             self._demand.put_off(name, seconds)
+        await self._hand_out(taken.jobs)
+        return len(taken.rows)
+
+    async def _hand_out(self, jobs: Iterable[Job | Refused]) -> None:
         start_before = self._loop.time() + START_WITHIN
         ready: dict[str, list[Job]] = {}
         for job in jobs:
@@ -194,22 +216,26 @@ class Worker:
             senders = self._senders_to(name)
             senders.allow(self._allowances.connections(name))
             await senders.put(some)
-        return len(rows)
 
-    def _take(
-        self, turns: Sequence[Turn]
-    ) -> tuple[list[Claimed], list[Job | Refused], Granted]:
+    def _take(self, turns: Sequence[Turn]) -> _Taken:
         """In the claimer's thread: claim, render, sign."""
-        granted = self._allowances.grant(turns)
-        found = ledger.claim(granted.turns) if granted.turns else []
-        tried, aside = self._try([row for row in found if not row.is_ours])
-        keep = [*(row for row in found if row.is_ours), *tried]
-        rows = [*keep, *aside]
-        self._allowances.give_back(Counter(row.destination for row in rows))
-        jobs = list(self._copies.jobs(keep))
+        taken = _Taken(self._allowances.grant(turns))
+        found = ledger.claim(taken.granted.turns) if taken.granted.turns else []
+        taken.rows += [row for row in found if row.is_ours]
+        try:
+            tried, aside = self._try([row for row in found if not row.is_ours])
+            taken.rows += tried
+            taken.jobs += self._copies.jobs(taken.rows)
+            rows = [*taken.rows, *aside]
+            self._allowances.give_back(Counter(row.destination for row in rows))
+        except Exception as error:  # noqa: BLE001 - raised behind the rows' return
+            leave_database()
+            taken.trouble = error
+            return taken
         if aside:
-            jobs.append(Refused(aside, "workers took it and none came back"))
-        return rows, jobs, granted
+            taken.rows += aside
+            taken.jobs.append(Refused(aside, _NONE_CAME_BACK))
+        return taken
 
     def _try(self, rows: Sequence[Claimed]) -> tuple[list[Claimed], list[Claimed]]:
         """What dead workers had in their hands is not taken all at once."""
