@@ -5,6 +5,8 @@ from __future__ import annotations
 import atexit
 import os
 import threading
+import time
+from collections.abc import Callable
 
 from smtpd.queue import ways
 from smtpd.queue.worker import Worker
@@ -12,10 +14,28 @@ from smtpd.queue.worker import Worker
 _lock = threading.Lock()
 _workers: dict[int, Worker] = {}
 
+# How often to ask for another process while there is more than one should do, and
+# for how long this one then takes no task: it must not get its own call.
+_CALL_AGAIN, _STAY = 2.0, 0.2
+_call_at = 0.0
 
-def deliver() -> bool:
-    """Send for a while; True when there may be more to do at once."""
-    return _worker().serve()
+
+def deliver() -> None:
+    """Have this process send what is due; it goes on by itself, and returns at once."""
+    _worker().serve()
+
+
+def may_call() -> bool:
+    """Whether it is time to ask for another process again."""
+    return time.monotonic() >= _call_at
+
+
+def call(another: Callable[[], None]) -> None:
+    """Ask for one, and leave it to it."""
+    global _call_at
+    _call_at = time.monotonic() + _CALL_AGAIN
+    another()
+    time.sleep(_STAY)
 
 
 def stop() -> None:

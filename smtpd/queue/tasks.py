@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from celery import shared_task
 from celery.signals import worker_process_shutdown
 from django.conf import settings
@@ -14,15 +16,14 @@ from smtpd.queue.nudge import PATIENCE, nudge
 
 @shared_task(expires=PATIENCE)
 def deliver(helpers: int | None = None) -> None:
-    """Send what is due for a while, then let others run.
+    """Have this process send what is due.
 
     When that is more than one process should do alone, call the next one.
     """
+    process.deliver()
     helpers = settings.WORKERS - 1 if helpers is None else helpers
-    if helpers > 0 and due.is_crowded():
-        nudge(deliver, helpers - 1)
-    if process.deliver():
-        nudge(deliver, 0)
+    if helpers > 0 and process.may_call() and due.is_crowded():
+        process.call(partial(nudge, deliver, helpers - 1))
 
 
 @shared_task

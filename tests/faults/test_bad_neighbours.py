@@ -102,7 +102,7 @@ def test_f27_bad_servers_keep_no_good_mail_waiting(seed: int) -> None:
             time.sleep(seconds(seed, 8, 25))
             load.stop()
             # Within the five minutes for which a greeting is waited for.
-            wait_until(lambda: not stage.stack.count(LEFT), 90, "good mail is sent")
+            wait_until(lambda: not stage.stack.count(LEFT), 30, "good mail is sent")
             hold(stage, servers, crowd)
             heal(stage, servers, dns, stack)
             wait_until(lambda: hurry(stage), 240, "all at an end")

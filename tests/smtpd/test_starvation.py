@@ -31,7 +31,7 @@ def net(settings: Settings) -> Iterator[Net]:
 
 @contextmanager
 def serving(worker: Worker) -> Iterator[None]:
-    """As the tasks do, one slice after another."""
+    """As the tasks do, call after call."""
     is_over = threading.Event()
 
     def serve() -> None:

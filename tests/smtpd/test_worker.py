@@ -242,6 +242,16 @@ def test_two_workers_send_each_copy_once() -> None:
     assert states() == {"sent": 1000}
 
 
+def test_one_call_is_enough_however_long_it_takes() -> None:
+    """The task that calls is over long before, and others have its place."""
+    make_verp(people(300))
+    with Sink(Script(latency=0.05)) as sink, working(sink) as worker:
+        assert worker.serve()
+        sink.wait_for(300, 60)
+        run(worker)
+    assert states() == {"sent": 300}
+
+
 def test_stop_gives_back_what_was_not_begun() -> None:
     make_verp(people(200))
     with Sink(Script(latency=0.05)) as sink:
