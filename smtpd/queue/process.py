@@ -20,14 +20,15 @@ _CALL_AGAIN, _STAY = 2.0, 0.2
 _call_at = 0.0
 
 
-def deliver() -> None:
-    """Have this process send what is due; it goes on by itself, and returns at once."""
-    _worker().serve()
+def deliver() -> bool:
+    """Have this process send what is due; it goes on by itself, and returns at once.
 
-
-def may_call() -> bool:
-    """Whether it is time to ask for another process again."""
-    return time.monotonic() >= _call_at
+    False: it was sending already, and asked for another process a moment ago.
+    """
+    worker = _worker()
+    was_at_rest = worker.is_at_rest
+    worker.serve()
+    return was_at_rest or time.monotonic() >= _call_at
 
 
 def call(another: Callable[[], None]) -> None:

@@ -20,9 +20,9 @@ def deliver(helpers: int | None = None) -> None:
 
     When that is more than one process should do alone, call the next one.
     """
-    process.deliver()
+    may_call = process.deliver()
     helpers = settings.WORKERS - 1 if helpers is None else helpers
-    if helpers > 0 and process.may_call() and due.is_crowded():
+    if helpers > 0 and may_call and due.is_crowded():
         process.call(partial(nudge, deliver, helpers - 1))
 
 

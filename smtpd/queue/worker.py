@@ -71,6 +71,7 @@ class Worker:
     async def _begin(self) -> None:
         # Somebody says that there may be something; and there is nothing left.
         self._called, self._at_rest = asyncio.Event(), asyncio.Event()
+        self._at_rest.set()
         self._progress = asyncio.Event()
         self._claims = Claims()
         self._recorder = Recorder(self._progress.set)
@@ -96,6 +97,11 @@ class Worker:
         Wait for that so many seconds; True: there is something still.
         """
         return self._call(self._wake(seconds))
+
+    @property
+    def is_at_rest(self) -> bool:
+        """Whether there was nothing left to send."""
+        return self._at_rest.is_set()
 
     def stop(self, grace: float = _GRACE) -> None:
         """Finish what is under way, give the rest back, close everything."""
