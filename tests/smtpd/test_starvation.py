@@ -15,6 +15,7 @@ from smtpd.queue.worker import Worker
 from tests.sink import Script, Sink
 from tests.smtpd.net import Net
 from tests.smtpd.sending import QUICK, make_outgoing, make_verp
+from tests.stack import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -67,12 +68,16 @@ def test_a_black_hole_keeps_nobody_waiting(net: Net) -> None:
     patient = replace(QUICK, greeting=8)
     with net.working(connections=10, timeouts=patient) as worker, serving(worker):
         fine.wait_for(2 * len(OTHERS) + 1, 60)
+        wait_until(lambda: hole.open, 5, "it hangs")
+        make_verp([(f"later@{name}", at) for at, name in enumerate(OTHERS)])
+        worker.serve()
+        fine.wait_for(3 * len(OTHERS) + 1, 60)
         assert hole.open, "it hangs still"
         assert not Destination.objects.exists()
     waiting = Delivery.objects.waiting().filter(destination="hole.test")
     assert waiting.count() == CROWD
     assert not waiting.exclude(attempts=0).exists()
-    assert len(set(fine.recipients())) == 2 * len(OTHERS) + 1
+    assert len(set(fine.recipients())) == 3 * len(OTHERS) + 1
 
 
 def test_a_tarpit_keeps_nobody_waiting(net: Net) -> None:
