@@ -36,6 +36,8 @@ class Alarm:
     kept: str
     todo: str
     since: datetime | None = None
+    # `said` is theirs; else nobody answered, and it is what we saw.
+    is_answer: bool = True
 
     def __str__(self) -> str:
         return f"{self.what} {self.said}".strip()
@@ -69,6 +71,7 @@ def _of_relay() -> list[Alarm]:
             _kept(waiting),
             todo,
             host.last_failure_at,
+            is_answer=host.code is not None,
         )
     ]
 

@@ -143,5 +143,16 @@ def test_operators_see_it_where_they_look_and_others_do_not() -> None:
         page = olga.get(path).content.decode()
         assert "does not take our password" in page, path
         assert "&lt;b&gt;no" in page
+        assert "They say:" in page
     nick = signed_in("nick@x.test").get("/").content.decode()
     assert "password" not in nick
+
+
+def test_what_nobody_said_is_not_told_as_an_answer() -> None:
+    for _ in range(MANY):
+        Destination.objects.update(backoff_until=None)
+        ledger.host_failed("relay", "cannot connect: connection refused")
+    olga = signed_in("olga@x.test", runs=Domain.objects.create(name="lists.test"))
+    page = olga.get("/").content.decode()
+    assert "What happened:" in page
+    assert "They say:" not in page
