@@ -29,6 +29,8 @@ class Recorder:
     def __init__(self, has_recorded: Callable[[], None]) -> None:
         self._loop = asyncio.get_running_loop()
         self._pool = ThreadPoolExecutor(1, "record")
+        # Telling who failed takes as long as it takes; a lease waits for nobody.
+        self._renewer = ThreadPoolExecutor(1, "renew")
         self._has_recorded = has_recorded
         self._changes: list[Change] = []
         # Rows claimed and not recorded yet, by their lease and destination.
@@ -78,8 +80,9 @@ class Recorder:
 
     def close(self) -> None:
         """Behind end(), from outside the loop."""
-        self._pool.submit(leave_database)
-        self._pool.shutdown()
+        for pool in (self._pool, self._renewer):
+            pool.submit(leave_database)
+            pool.shutdown()
 
     async def _record_forever(self) -> None:
         while not (self._is_ending and not self.in_hand):
@@ -126,7 +129,7 @@ class Recorder:
             ours = (tuple(self._held), tuple(self._leases))
             try:
                 await self._loop.run_in_executor(
-                    self._pool, safely, ledger.renew, *ours
+                    self._renewer, safely, ledger.renew, *ours
                 )
             except (OperationalError, InterfaceError) as error:
                 logger.warning("renew state=failed reason=%s", error)
