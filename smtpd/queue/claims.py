@@ -1,6 +1,6 @@
-"""From due rows to what is sent for them, in a thread of its own.
+"""From due rows to the jobs that are sent, in a thread of its own.
 
-Claiming, compiling and signing overlap with sending and recording. A thread has
+Claiming and compiling overlap with sending, which signs, and recording. A thread has
 a database connection of its own, and what is in here belongs to it; `again_at`,
 `settle` and what the allowances say of connections anybody may ask.
 """

@@ -24,7 +24,7 @@ _GATHER = 0.02
 
 
 class Recorder:
-    """Belongs to one event loop; has a thread and a database connection."""
+    """Belongs to one event loop; has two threads with a database connection each."""
 
     def __init__(self, has_recorded: Callable[[], None]) -> None:
         self._loop = asyncio.get_running_loop()

@@ -2,8 +2,8 @@
 
 The event loop runs in a thread of its own and outlives the task that woke it,
 so a server that takes ten minutes to answer holds up nobody else. Claiming
-(with rendering and signing) and recording have a thread and a database
-connection each; all three overlap.
+(with compiling), recording and renewing leases have a thread and a database
+connection each; all of it overlaps with sending.
 
 Each destination has connections and waiting rows of its own, so a slow or dead
 one holds up nobody: it may have a few rows in our hands until it answers, and
