@@ -73,13 +73,38 @@ def record_failures(delivery_ids: Sequence[int]) -> None:
     Safe to be told twice.
     """
     for start in range(0, len(delivery_ids), BATCH):
-        ids = delivery_ids[start : start + BATCH]
-        with transaction.atomic():
-            for delivery in Delivery.objects.filter(
-                pk__in=ids, state=Delivery.State.FAILED, ref__isnull=False
-            ).order_by("ref"):
-                said = _said(delivery.code, delivery.enhanced)
-                _record(delivery, _refusal(delivery), said, delivery.text)
+        _record_refusals(delivery_ids[start : start + BATCH])
+
+
+@transaction.atomic
+def _record_refusals(ids: Sequence[int]) -> None:
+    """Together: a dead provider fails thousands, and all results wait behind them."""
+    failed = list(
+        Delivery.objects.filter(
+            pk__in=ids, state=Delivery.State.FAILED, ref__isnull=False
+        )
+    )
+    # In one order, or two that lock the same members wait for each other for ever.
+    members = Subscription.objects.filter(pk__in={row.ref for row in failed})
+    locked = members.order_by("pk").select_for_update(no_key=True)
+    here = set(locked.values_list("pk", flat=True))
+    noted = Bounce.objects.filter(delivery__in=failed).order_by()
+    known = set(noted.values_list("delivery", flat=True))
+    Bounce.objects.bulk_create(
+        [
+            Bounce(delivery=row, subscription_id=row.ref, **_facts_of(row))
+            for row in failed
+            if row.ref in here and row.pk not in known
+        ],
+        ignore_conflicts=True,
+    )
+    for row in sorted(failed, key=lambda row: row.ref or 0):
+        if row.pk in known:
+            _record(row, _refusal(row), _said(row.code, row.enhanced), row.text)
+
+
+def _facts_of(row: Delivery) -> dict[str, str]:
+    return _facts(_refusal(row), _said(row.code, row.enhanced), row.text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +137,18 @@ def _said(code: int | None, enhanced: str) -> str:
     return " ".join(filter(None, (str(code or ""), enhanced)))
 
 
+def _facts(found: _Class, said: str, text: str) -> dict[str, str]:
+    """What a bounce keeps of it."""
+    is_counted = found.kind in score.POINTS
+    return {
+        "kind": found.kind,
+        "failure": found.failure,
+        "code": said[:12],
+        "text": text[:500],
+        "standing": Standing.FRESH if is_counted else Standing.FREE,
+    }
+
+
 def _record(delivery: Delivery, found: _Class, said: str, text: str) -> None:
     """Note a bounce unless this delivery has one; `count_fresh` counts it later."""
     if delivery.ref is None:
@@ -124,14 +161,7 @@ def _record(delivery: Delivery, found: _Class, said: str, text: str) -> None:
     )
     if subscription is None:
         return
-    kind = found.kind
-    facts = {
-        "kind": kind,
-        "failure": found.failure,
-        "code": said[:12],
-        "text": text[:500],
-        "standing": Standing.FRESH if kind in score.POINTS else Standing.FREE,
-    }
+    kind, facts = found.kind, _facts(found, said, text)
     bounce, is_new = Bounce.objects.get_or_create(
         delivery=delivery, defaults={"subscription": subscription, **facts}
     )

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.core import mail
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
@@ -207,6 +210,31 @@ def test_refusals_while_sending_count_the_same(sam: Subscription) -> None:
     sam.refresh_from_db()
     assert (sam.bounce_score, Bounce.objects.count()) == (2, 1)
     assert Bounce.objects.get().text == "no such user"
+
+
+def test_a_refusal_outweighs_the_vacation_notice_before_it(sam: Subscription) -> None:
+    delivery = make_delivery(sam)
+    come_back(delivery, VACATION)
+    assert Bounce.objects.get().kind == Bounce.Kind.UNKNOWN
+    Delivery.objects.update(state=Delivery.State.FAILED, code=550, enhanced="5.1.1")
+    record_failures([delivery.pk])
+    assert Bounce.objects.get().kind == Bounce.Kind.HARD
+    sam.refresh_from_db()
+    assert sam.bounce_score == 2
+
+
+def test_fifty_failures_cost_no_more_statements_than_two(sam: Subscription) -> None:
+    refused: dict[str, Any] = {"state": Delivery.State.FAILED, "code": 550}
+    people = [sam]
+    people += [subscribe(sam.mailing_list, f"p{n}@gone.test") for n in range(49)]
+    rows = [make_delivery(one, **refused).pk for one in people]
+    counted = []
+    for ids in (rows[:2], rows[2:]):
+        with CaptureQueriesContext(connection) as queries:
+            actions.record_failures(ids)
+        counted.append(len(queries))
+    assert Bounce.objects.count() == len(rows)
+    assert counted[1] <= counted[0]
 
 
 def test_what_was_given_up_without_a_word_is_soft(sam: Subscription) -> None:
