@@ -27,7 +27,7 @@ from smtpd.outbound.failures import Failure
 from smtpd.queue.nudge import nudge
 from smtpd.queue.schedule import FOREVER
 from smtpd.queue.tasks import deliver
-from smtpd.routing import doors
+from smtpd.queue.telling import tell
 
 log = logging.getLogger(__name__)
 State = Delivery.State
@@ -165,7 +165,7 @@ def give(
             break
         count += len(touched)
         if order is Order.FAIL:
-            _tell_doors(touched)
+            tell(touched)
     if (count or woken) and _BECOMES[order] == State.QUEUED:
         nudge(deliver)
     log.info("order=%s by=%s copies=%s woken=%s", order, by, count, woken)
@@ -255,15 +255,6 @@ def _resting(rows: DeliveryQuerySet, now: datetime) -> DestinationQuerySet:
     taken = rows.order_by().filter(state__in=_TAKES[Order.RETRY])
     resting = Destination.objects.filter(held_at=None, backoff_until__gt=now)
     return resting.filter(name__in=taken.values("destination"))
-
-
-def _tell_doors(failed: Sequence[int]) -> None:
-    """The sweep tells again of those that somebody could not be told of."""
-    for name, door in doors().items():
-        try:
-            door.failed(failed)
-        except Exception:
-            log.exception("door=%s state=broken deliveries=%s", name, len(failed))
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""What a result makes of its row, and who is told when it is the end."""
+"""What a result makes of its row."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ from smtpd.outbound.failures import Failure
 from smtpd.outbound.results import Outcome, Result
 from smtpd.queue import ledger, pace, schedule
 from smtpd.queue.ledger import Change, Claimed
-from smtpd.routing import doors
 
 logger = logging.getLogger(__name__)
 # Seconds between two lines about the same destination that does not want us.
@@ -27,8 +26,8 @@ _said_at: dict[str, float] = {}
 State = Delivery.State
 
 
-def record(changes: Sequence[Change]) -> None:
-    """Write results and tell the apps who failed for good."""
+def record(changes: Sequence[Change]) -> list[int]:
+    """Write results; return which have failed for good, for the apps to be told."""
     recorded = _write(changes)
     failed = [
         change.row.id
@@ -39,10 +38,9 @@ def record(changes: Sequence[Change]) -> None:
         if change.state != State.SENT and change.text:
             _log(change)
     _warn(changes)
-    if failed:
-        _tell_doors(failed)
     sent = [change.row.id for change in changes if change.state == State.SENT]
     pace.count(len(recorded.intersection(sent)))
+    return failed
 
 
 def _warn(changes: Sequence[Change]) -> None:
@@ -93,14 +91,6 @@ def _log(change: Change) -> None:
         *(change.row.id, change.state, change.failure, change.code),
         *(change.enhanced, change.host, change.text),
     )
-
-
-def _tell_doors(failed: list[int]) -> None:
-    for name, door in doors().items():
-        try:
-            door.failed(failed)
-        except Exception:
-            logger.exception("door=%s state=broken deliveries=%s", name, failed)
 
 
 def changed(

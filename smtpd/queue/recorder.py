@@ -26,12 +26,16 @@ _GATHER = 0.02
 class Recorder:
     """Belongs to one event loop; has two threads with a database connection each."""
 
-    def __init__(self, has_recorded: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        has_recorded: Callable[[], None],
+        have_failed: Callable[[Sequence[int]], None],
+    ) -> None:
         self._loop = asyncio.get_running_loop()
         self._pool = ThreadPoolExecutor(1, "record")
-        # Telling who failed takes as long as it takes; a lease waits for nobody.
+        # Results that wait for the database end no lease.
         self._renewer = ThreadPoolExecutor(1, "renew")
-        self._has_recorded = has_recorded
+        self._has_recorded, self._have_failed = has_recorded, have_failed
         self._changes: list[Change] = []
         # Rows claimed and not recorded yet, by their lease and destination.
         self._leases: Counter[int] = Counter()
@@ -106,7 +110,9 @@ class Recorder:
         until = self._loop.time() + _RECORD_WITHIN
         while batch and self._loop.time() < until:
             try:
-                await self._loop.run_in_executor(self._pool, safely, record, batch)
+                failed = await self._loop.run_in_executor(
+                    self._pool, safely, record, batch
+                )
             except (OperationalError, InterfaceError) as error:
                 logger.warning("record state=failed reason=%s", error)
                 await asyncio.sleep(1)
@@ -118,6 +124,7 @@ class Recorder:
                     await self._record([change])
                 return
             else:
+                self._have_failed(failed)
                 return
 
     async def _renew_forever(self) -> None:

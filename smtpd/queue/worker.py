@@ -2,8 +2,8 @@
 
 The event loop runs in a thread of its own and outlives the task that woke it,
 so a server that takes ten minutes to answer holds up nobody else. Claiming
-(with compiling), recording and renewing leases have a thread and a database
-connection each; all of it overlaps with sending.
+(with compiling), recording, renewing leases and telling who failed have a thread
+and a database connection each; all of it overlaps with sending.
 
 Each destination has connections and waiting rows of its own, so a slow or dead
 one holds up nobody: it may have a few rows in our hands until it answers, and
@@ -37,6 +37,7 @@ from smtpd.queue.places import Places
 from smtpd.queue.recorder import Recorder
 from smtpd.queue.rota import Turn
 from smtpd.queue.senders import Bounds, Senders
+from smtpd.queue.telling import Teller
 from smtpd.queue.ways import Ways
 
 logger = logging.getLogger(__name__)
@@ -74,7 +75,8 @@ class Worker:
         self._at_rest.set()
         self._progress = asyncio.Event()
         self._claims = Claims()
-        self._recorder = Recorder(self._progress.set)
+        self._teller = Teller()
+        self._recorder = Recorder(self._progress.set, self._teller.put)
         self._demand = Demand(self._ways, self._recorder, self._senders)
         self._places = Places(self._ways.total, all_rest=self._ways.is_relay)
         self._shunned = Shunned()
@@ -94,7 +96,8 @@ class Worker:
     def serve(self, seconds: float = 0.0) -> bool:
         """Send what is due, and go on until nothing is left.
 
-        Wait for that so many seconds; True: there is something still.
+        Wait for that so many seconds, and until the apps know who failed; True:
+        there is something still.
         """
         return self._call(self._wake(seconds))
 
@@ -108,6 +111,7 @@ class Worker:
         self._call(self._end(grace))
         self._claims.close()
         self._recorder.close()
+        self._teller.close()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
@@ -119,6 +123,7 @@ class Worker:
         try:
             async with asyncio.timeout(seconds):
                 await self._at_rest.wait()
+                await self._teller.told()
         except TimeoutError:
             return True
         return False
@@ -269,3 +274,4 @@ class Worker:
         senders = list(self._senders.values())
         await asyncio.gather(*(each.end(grace) for each in senders))
         await self._recorder.end(grace)
+        await self._teller.end()

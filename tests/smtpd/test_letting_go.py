@@ -6,9 +6,12 @@ import asyncio
 import threading
 from collections.abc import Sequence
 from contextlib import closing
+from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 from django.db import connection
+from django.utils import timezone
 
 from smtpd.models import Delivery, Outgoing
 from smtpd.outbound.client import Connection
@@ -19,7 +22,8 @@ from smtpd.queue import ledger
 from smtpd.queue.ledger import Change
 from smtpd.queue.recorder import Recorder
 from smtpd.queue.rota import Turn
-from tests.sink import Sink
+from smtpd.routing import doors
+from tests.sink import Script, Sink
 from tests.smtpd.sending import make_outgoing, make_verp, people, run, states, working
 from tests.stack import wait_until
 
@@ -32,7 +36,7 @@ def test_a_result_that_the_database_will_not_have_stops_no_other() -> None:
     make_outgoing(people(3))
 
     async def main(rows: Sequence[ledger.Claimed]) -> Recorder:
-        recorder = Recorder(lambda: None)
+        recorder = Recorder(lambda: None, lambda failed: None)
         recorder.take(rows)
         for row in rows:
             code = TOO_MUCH if row is rows[1] else 250
@@ -77,6 +81,31 @@ def test_a_database_that_goes_behind_the_claim_leaves_nothing_in_hand() -> None:
     assert list(rows) == [("sent", 1, 0, 0)] * 3
 
 
+@pytest.mark.skipif(
+    connection.vendor == "sqlite", reason="it has no locks for one table"
+)
+def test_records_that_take_longer_than_a_lease_end_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(ledger, "LEASE", timedelta(seconds=1))
+    make_verp(people(120))
+    with Sink() as sink, working(sink) as worker:
+        with closing(connection.copy()) as other:
+            other.set_autocommit(False)
+            with other.cursor() as cursor:
+                # Where the thread that records says how much it has done.
+                cursor.execute("LOCK TABLE smtpd_pace IN ACCESS EXCLUSIVE MODE")
+            assert worker.serve(3), "results wait"
+            in_hand = Delivery.objects.filter(state=Delivery.State.QUEUED)
+            assert in_hand.exists()
+            assert not in_hand.filter(next_attempt_at__lte=timezone.now()).exists()
+            other.rollback()
+        run(worker)
+    rows = Delivery.objects.values_list("state", "attempts", "ambiguous", "claims")
+    assert set(rows) == {("sent", 1, 0, 0)}
+    assert len(sink.recipients()) == 120
+
+
 def _end_who_waits() -> bool:
     with connection.cursor() as cursor:
         cursor.execute(
@@ -111,3 +140,24 @@ def test_a_copy_that_cannot_be_made_is_tried_later() -> None:
         Outcome.SENT,
         Outcome.TRY_LATER,
     ]
+
+
+def test_who_is_slow_to_hear_of_failures_keeps_no_result_waiting(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    may_go_on, heard = threading.Event(), list[int]()
+
+    def listen(failed: Sequence[int]) -> None:
+        may_go_on.wait(30)
+        heard.extend(failed)
+
+    monkeypatch.setitem(doors(), "slow", SimpleNamespace(failed=listen))
+    refused = make_verp([("no@home.test", 1)])
+    make_verp(people(120))
+    script = Script(rcpt={"no@home.test": "550 5.1.1 no"})
+    with Sink(script) as sink, working(sink) as worker:
+        assert worker.serve(1), "somebody has not been told"
+        assert states() == {"sent": 120, "failed": 1}
+        may_go_on.set()
+        run(worker)
+    assert heard == [refused.deliveries.get().pk]
