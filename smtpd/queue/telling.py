@@ -69,7 +69,10 @@ class Teller:
         while True:
             await self._has_untold.wait()
             some, self._untold = self._untold[:BATCH], self._untold[BATCH:]
-            await self._loop.run_in_executor(self._pool, _tell_and_leave, some)
+            try:
+                await self._loop.run_in_executor(self._pool, _tell_and_leave, some)
+            except Exception:
+                logger.exception("deliveries=%s state=untold", some)
             if not self._untold:
                 self._has_untold.clear()
                 self._has_told.set()

@@ -12,7 +12,8 @@ from smtpd.dsn import DELAY, FAILURE, Action
 from smtpd.models import Delivery, Outgoing, Report
 from smtpd.models.delivery import DeliveryQuerySet
 
-# The queue reports a failure at once: a worker that has not by then is dead.
+# The queue reports a failure at once: a worker that has not by then is dead, or has
+# very many to report; told twice is reported once.
 PATIENCE = timedelta(seconds=30)
 # How far back the sweep looks.
 MEMORY = timedelta(days=1)
