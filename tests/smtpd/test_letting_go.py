@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 from collections.abc import Sequence
 from contextlib import closing
@@ -10,6 +11,7 @@ from datetime import timedelta
 from types import SimpleNamespace
 
 import pytest
+from django.conf import settings
 from django.db import connection
 from django.utils import timezone
 
@@ -19,9 +21,10 @@ from smtpd.outbound.relay import TLS, Hop
 from smtpd.outbound.results import Outcome
 from smtpd.outbound.transaction import Transaction
 from smtpd.queue import ledger
-from smtpd.queue.ledger import Change
+from smtpd.queue.ledger import BATCH, Change
 from smtpd.queue.recorder import Recorder
 from smtpd.queue.rota import Turn
+from smtpd.queue.telling import Teller
 from smtpd.routing import doors
 from tests.sink import Script, Sink
 from tests.smtpd.sending import make_outgoing, make_verp, people, run, states, working
@@ -96,7 +99,8 @@ def test_records_that_take_longer_than_a_lease_end_none(
                 # Where the thread that records says how much it has done.
                 cursor.execute("LOCK TABLE smtpd_pace IN ACCESS EXCLUSIVE MODE")
             assert worker.serve(3), "results wait"
-            in_hand = Delivery.objects.filter(state=Delivery.State.QUEUED)
+            queued = Delivery.objects.filter(state=Delivery.State.QUEUED)
+            in_hand = queued.filter(lease__isnull=False)
             assert in_hand.exists()
             assert not in_hand.filter(next_attempt_at__lte=timezone.now()).exists()
             other.rollback()
@@ -157,7 +161,32 @@ def test_who_is_slow_to_hear_of_failures_keeps_no_result_waiting(
     script = Script(rcpt={"no@home.test": "550 5.1.1 no"})
     with Sink(script) as sink, working(sink) as worker:
         assert worker.serve(1), "somebody has not been told"
-        assert states() == {"sent": 120, "failed": 1}
+        done = {"sent": 120, "failed": 1}
+        wait_until(lambda: states() == done, 10, "results wait for it")
         may_go_on.set()
         run(worker)
     assert heard == [refused.deliveries.get().pk]
+
+
+def test_a_process_that_ends_leaves_the_telling_to_the_sweeps(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    may_go_on, heard = threading.Event(), list[int]()
+
+    def listen(failed: Sequence[int]) -> None:
+        may_go_on.wait(30)
+        heard.extend(failed)
+
+    async def main() -> Teller:
+        teller = Teller()
+        teller.put(range(3 * BATCH))
+        await teller.end()
+        return teller
+
+    monkeypatch.setattr(settings, "MAIL_ROUTES", "slow")
+    slow = SimpleNamespace(doors={"slow": SimpleNamespace(failed=listen)})
+    monkeypatch.setitem(sys.modules, "slow", slow)
+    teller = asyncio.run(main())
+    may_go_on.set()
+    teller.close()
+    assert heard == list(range(BATCH))
