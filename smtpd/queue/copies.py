@@ -56,6 +56,11 @@ class Job(Transaction):
         return self.rows[0].lane == Outgoing.Lane.FAST
 
     @property
+    def is_suspect(self) -> bool:
+        """Whether a worker died that had some of it."""
+        return any(row.claims > 1 for row in self.rows)
+
+    @property
     def destination(self) -> str:
         """Where it goes: the same for all its rows."""
         return self.rows[0].destination

@@ -1,4 +1,8 @@
-"""Jobs that wait for a connection: the fast ones go before the others."""
+"""Jobs that wait for a connection: the fast ones go before the others.
+
+Before both of its lane goes what a dead worker had: as long as it is in our hands,
+our own death is one more against it, whatever we die of.
+"""
 
 from __future__ import annotations
 
@@ -19,9 +23,12 @@ class Lanes:
         return len(self.fast) + len(self.bulk)
 
     def put(self, jobs: Iterable[Job]) -> None:
-        """Behind those that are there."""
+        """Behind those that are there, but for what a dead worker had."""
         for job in jobs:
-            (self.fast if job.is_fast else self.bulk).append(job)
+            if job.is_suspect:
+                self.put_back(job)
+            else:
+                (self.fast if job.is_fast else self.bulk).append(job)
 
     def put_back(self, job: Job) -> None:
         """Before them."""

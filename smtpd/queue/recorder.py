@@ -65,8 +65,11 @@ class Recorder:
         self._held.update(row.destination for row in rows)
 
     def put(self, change: Change) -> None:
-        """What became of one of them."""
-        self._changes.append(change)
+        """What became of one of them; first what a dead worker had (`lanes.py`)."""
+        if change.row.claims > 1:
+            self._changes.insert(0, change)
+        else:
+            self._changes.append(change)
         self._has_changes.set()
 
     def run(self, action: Callable[..., object], *args: object) -> None:

@@ -15,6 +15,7 @@ from smtpd.queue.rota import Turn
 from smtpd.queue.suspects import SECONDS, Suspects
 from tests.sink import Script, Sink
 from tests.smtpd.sending import make_verp, people, run, working
+from tests.stack import wait_until
 
 RELAY = Turn("relay", 1, 50)
 
@@ -164,3 +165,18 @@ def test_what_another_process_gave_back_follows_too() -> None:
         others.update(lease=None, next_attempt_at=timezone.now())
         run(worker, 5)
     assert len(sink.messages) == 4
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_a_dead_worker_had_is_in_our_hands_for_a_moment_only() -> None:
+    make_verp(people(100))
+    make_verp([("late@home.test", 101)])
+    late = Delivery.objects.filter(address="late@home.test")
+    late.update(claims=1, attempts=1)
+    with Sink(Script(latency=0.05)) as sink, working(sink, connections=1) as worker:
+        worker.serve()
+        wait_until(late.filter(lease__gt=0).exists, 20, "it is tried")
+        before = len(sink.messages)
+        run(worker, 20)
+    # Each in its 50 ms; they wait for their turn, it does not.
+    assert sink.recipients().index("late@home.test") - before < 5
