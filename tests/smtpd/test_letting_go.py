@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 import threading
 from collections.abc import Sequence
 from contextlib import closing
 from datetime import timedelta
-from types import SimpleNamespace
+from typing import cast
 
 import pytest
-from django.conf import settings
 from django.db import connection
 from django.utils import timezone
 
@@ -25,7 +23,7 @@ from smtpd.queue.ledger import BATCH, Change
 from smtpd.queue.recorder import Recorder
 from smtpd.queue.rota import Turn
 from smtpd.queue.telling import Teller
-from smtpd.routing import doors
+from smtpd.routing import Door, doors
 from tests.sink import Script, Sink
 from tests.smtpd.sending import make_outgoing, make_verp, people, run, states, working
 from tests.stack import wait_until
@@ -146,16 +144,28 @@ def test_a_copy_that_cannot_be_made_is_tried_later() -> None:
     ]
 
 
+class SlowDoor:
+    """Hears of failures when it may go on."""
+
+    def __init__(self) -> None:
+        self.may_go_on = threading.Event()
+        self.heard: list[int] = []
+
+    def failed(self, delivery_ids: Sequence[int]) -> None:
+        self.may_go_on.wait(30)
+        self.heard.extend(delivery_ids)
+
+
+@pytest.fixture
+def slow(monkeypatch: pytest.MonkeyPatch) -> SlowDoor:
+    door = SlowDoor()
+    monkeypatch.setitem(doors(), "slow", cast("Door", door))
+    return door
+
+
 def test_who_is_slow_to_hear_of_failures_keeps_no_result_waiting(
-    monkeypatch: pytest.MonkeyPatch,
+    slow: SlowDoor,
 ) -> None:
-    may_go_on, heard = threading.Event(), list[int]()
-
-    def listen(failed: Sequence[int]) -> None:
-        may_go_on.wait(30)
-        heard.extend(failed)
-
-    monkeypatch.setitem(doors(), "slow", SimpleNamespace(failed=listen))
     refused = make_verp([("no@home.test", 1)])
     make_verp(people(120))
     script = Script(rcpt={"no@home.test": "550 5.1.1 no"})
@@ -163,30 +173,19 @@ def test_who_is_slow_to_hear_of_failures_keeps_no_result_waiting(
         assert worker.serve(1), "somebody has not been told"
         done = {"sent": 120, "failed": 1}
         wait_until(lambda: states() == done, 10, "results wait for it")
-        may_go_on.set()
+        slow.may_go_on.set()
         run(worker)
-    assert heard == [refused.deliveries.get().pk]
+    assert slow.heard == [refused.deliveries.get().pk]
 
 
-def test_a_process_that_ends_leaves_the_telling_to_the_sweeps(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    may_go_on, heard = threading.Event(), list[int]()
-
-    def listen(failed: Sequence[int]) -> None:
-        may_go_on.wait(30)
-        heard.extend(failed)
-
+def test_a_process_that_ends_leaves_the_telling_to_the_sweeps(slow: SlowDoor) -> None:
     async def main() -> Teller:
         teller = Teller()
         teller.put(range(3 * BATCH))
         await teller.end()
         return teller
 
-    monkeypatch.setattr(settings, "MAIL_ROUTES", "slow")
-    slow = SimpleNamespace(doors={"slow": SimpleNamespace(failed=listen)})
-    monkeypatch.setitem(sys.modules, "slow", slow)
     teller = asyncio.run(main())
-    may_go_on.set()
+    slow.may_go_on.set()
     teller.close()
-    assert heard == list(range(BATCH))
+    assert slow.heard == list(range(BATCH))
